@@ -1,0 +1,1 @@
+"""SECoP sample environment as ophyd-async devices."""

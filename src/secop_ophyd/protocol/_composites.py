@@ -1,0 +1,271 @@
+"""The SECoP data types that are made of others.
+
+SECoP 1.0/1.1 "Data types", 2.0 datainfo.rst.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ._datatypes import (
+    BlobInfo,
+    DataInfo,
+    DoubleInfo,
+    IntInfo,
+    StringInfo,
+    show,
+)
+from ._errors import NodeError, NoValueYet, RangeError, WrongType
+from ._guards import is_list, is_mapping, is_ndarray, is_object, is_sequence
+
+ErrorT = TypeVar("ErrorT", bound=Exception)
+
+
+def _at(place: str, error: ErrorT) -> ErrorT:
+    """Return an error of a member that tells which member it is."""
+    separator = "" if str(error).startswith("[") else ": "
+    return type(error)(f"{place}{separator}{error}")
+
+
+def _each(
+    convert: Any, items: Iterable[tuple[str, DataInfo, Any]]
+) -> Iterable[tuple[str, Any]]:
+    for place, member, value in items:
+        try:
+            yield place, convert(member, value)
+        except (NodeError, NoValueYet) as error:
+            raise _at(f"[{place}]", error) from None
+
+
+def _validate(member: DataInfo, value: Any) -> Any:
+    return member.validate(value)
+
+
+def _from_json(member: DataInfo, data: Any) -> Any:
+    return member.from_json(data)
+
+
+def _fields(value: Any) -> Any:
+    """Return a structured numpy scalar as dict, anything else as it is."""
+    if is_ndarray(value) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, np.void) and value.dtype.names:
+        return {name: value[name] for name in value.dtype.names}
+    return value
+
+
+def _is_positional(value: Mapping[Any, Any]) -> bool:
+    """Tell whether the fields are those of a tuple: `f0`, `f1` and so on."""
+    return list(value) == [f"f{i}" for i in range(len(value))]
+
+
+# Types of JSON values that need no conversion, for long arrays
+_AS_IS: dict[type[DataInfo], type] = {DoubleInfo: float, IntInfo: int, StringInfo: str}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayInfo(DataInfo):
+    """A sequence of values of one type, as list.
+
+    :param members: The type of the elements.
+    :param minlen: Smallest number of elements.
+    :param maxlen: Largest number of elements, or None.
+    """
+
+    members: DataInfo
+    minlen: int = 0
+    maxlen: int | None = None
+
+    def validate(self, value: Any) -> list[Any]:
+        if is_ndarray(value) and value.ndim > 0:
+            # Rows of a structured array stay numpy, they know their names
+            value = list(value) if value.dtype.names else value.tolist()
+        if not is_sequence(value):
+            raise WrongType(f"expected a sequence, got {show(value)}")
+        if len(value) < self.minlen or (
+            self.maxlen is not None and len(value) > self.maxlen
+        ):
+            high = "any number" if self.maxlen is None else self.maxlen
+            raise RangeError(
+                f"{len(value)} elements, but from {self.minlen} to {high} are allowed"
+            )
+        items = ((str(i), self.members, v) for i, v in enumerate(value))
+        return [v for _, v in _each(_validate, items)]
+
+    def to_json(self, value: Sequence[Any]) -> list[Any]:
+        return [self.members.to_json(v) for v in value]
+
+    def from_json(self, data: Any) -> list[Any]:
+        if not is_list(data):
+            raise self._refuse(data, "an array")
+        items: list[Any] = data
+        kinds = set(map(type, items))
+        if kinds <= {_AS_IS.get(type(self.members))}:
+            return items
+        if isinstance(self.members, DoubleInfo) and kinds <= {int, float}:
+            return [self.members.from_json(v) for v in items]
+        located = ((str(i), self.members, v) for i, v in enumerate(items))
+        return [v for _, v in _each(_from_json, located)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TupleInfo(DataInfo):
+    """A fixed sequence of values of various types, as tuple.
+
+    :param members: The type of each element.
+    """
+
+    members: tuple[DataInfo, ...]
+
+    def validate(self, value: Any) -> tuple[Any, ...]:
+        value = _fields(value)
+        if is_mapping(value):
+            value = tuple(value.values()) if _is_positional(value) else value
+        elif is_ndarray(value):
+            value = value.tolist()
+        if not is_sequence(value):
+            raise WrongType(f"expected a tuple, got {show(value)}")
+        if len(value) != len(self.members):
+            raise WrongType(f"expected {len(self.members)} elements, got {show(value)}")
+        return tuple(v for _, v in _each(_validate, self._located(value)))
+
+    def to_json(self, value: Sequence[Any]) -> list[Any]:
+        return [m.to_json(v) for m, v in zip(self.members, value, strict=True)]
+
+    def from_json(self, data: Any) -> tuple[Any, ...]:
+        if not is_list(data) or len(data) < len(self.members):
+            raise self._refuse(data, f"{len(self.members)} elements")
+        # Further elements are for a future version of the protocol
+        return tuple(v for _, v in _each(_from_json, self._located(data)))
+
+    def _located(self, value: Iterable[Any]) -> Iterable[tuple[str, DataInfo, Any]]:
+        return (
+            (str(i), m, v)
+            for i, (m, v) in enumerate(zip(self.members, value, strict=False))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusInfo(TupleInfo):
+    """The status parameter: code and text, as tuple.
+
+    Nodes send less than they should for it: only the code, or null as text.
+    """
+
+    def from_json(self, data: Any) -> tuple[Any, ...]:
+        code, text = self.members
+        items: list[Any] = data if is_list(data) else [data]
+        if not items:
+            raise self._refuse(data, "a status code and a text")
+        words = items[1] if len(items) > 1 and items[1] is not None else ""
+        return code.from_json(items[0]), text.from_json(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructInfo(DataInfo):
+    """A collection of named values, as dict.
+
+    :param members: The type of each member.
+    :param optional: Members that a `change` or `do` may leave out.
+    """
+
+    members: Mapping[str, DataInfo]
+    optional: frozenset[str] = frozenset()
+
+    def validate(self, value: Any) -> dict[str, Any]:
+        value = _fields(value)
+        if is_sequence(value) and len(value) == len(self.members):
+            # By position, which is how YAML settings give it back
+            value = dict(zip(self.members, value, strict=True))
+        if not is_mapping(value):
+            raise WrongType(f"expected a dict, got {show(value)}")
+        if unknown := [k for k in value if k not in self.members]:
+            raise WrongType(f"no members {show(unknown)} in {list(self.members)}")
+        if missing := [
+            k for k in self.members if k not in value and k not in self.optional
+        ]:
+            raise WrongType(f"members {missing} are missing in {show(value)}")
+        return dict(_each(_validate, self._located(value)))
+
+    def to_json(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: self.members[k].to_json(v) for k, v in value.items()}
+
+    def from_json(self, data: Any) -> dict[str, Any]:
+        if not is_object(data):
+            raise self._refuse(data, "an object")
+        if missing := [k for k in self.members if k not in data]:
+            raise WrongType(f"members {missing} are missing in {show(data)}")
+        return dict(_each(_from_json, self._located(data)))
+
+    def _located(self, value: Mapping[str, Any]) -> Iterable[tuple[str, DataInfo, Any]]:
+        return ((k, m, value[k]) for k, m in self.members.items() if k in value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixInfo(DataInfo):
+    """An n-dimensional array of numbers (SECoP 2.0), as ndarray.
+
+    The first dimension of SECoP varies fastest, so it is the last axis here:
+    the shape is `len` reversed.
+
+    :param elementtype: The numpy type of the elements, e.g. `<f4`.
+    :param names: The name of each dimension.
+    :param maxlen: The largest length of each dimension.
+    """
+
+    elementtype: str
+    names: tuple[str, ...]
+    maxlen: tuple[int, ...]
+
+    def validate(self, value: Any) -> np.ndarray[Any, Any]:
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            raise WrongType(f"expected a regular array, got {show(value)}") from None
+        if array.ndim != len(self.names) or array.dtype.kind not in "iuf":
+            raise WrongType(
+                f"expected {len(self.names)} dimensions of numbers, "
+                f"got shape {array.shape} of {array.dtype}"
+            )
+        for name, size, limit in zip(
+            self.names, reversed(array.shape), self.maxlen, strict=True
+        ):
+            if size > limit:
+                raise RangeError(f"{size} elements of {name}, at most {limit} allowed")
+        with np.errstate(over="ignore", invalid="ignore"):
+            converted = array.astype(self.elementtype)
+        if not np.array_equal(converted, array, equal_nan=array.dtype.kind == "f"):
+            if converted.dtype.kind != "f" or not np.isfinite(converted).all():
+                raise RangeError(f"values do not fit into {self.elementtype}")
+        return converted
+
+    def to_json(self, value: np.ndarray[Any, Any]) -> dict[str, Any]:
+        data = np.ascontiguousarray(value, dtype=self.elementtype)
+        return {
+            "len": list(reversed(value.shape)),
+            "blob": base64.b64encode(data.tobytes()).decode("ascii"),
+        }
+
+    def from_json(self, data: Any) -> np.ndarray[Any, Any]:
+        match data:
+            case {"len": [*lengths], "blob": blob} if all(
+                type(n) is int and n >= 0 for n in lengths
+            ):
+                pass
+            case _:
+                raise self._refuse(data, "a matrix with len and blob")
+        content = BlobInfo().from_json(blob)
+        dtype = np.dtype(self.elementtype)
+        size = math.prod(lengths) * dtype.itemsize
+        if len(lengths) != len(self.names) or len(content) != size:
+            raise WrongType(
+                f"{len(content)} bytes are no matrix of len {show(lengths)} "
+                f"and {self.elementtype}"
+            )
+        return np.frombuffer(content, dtype).reshape(lengths[::-1])

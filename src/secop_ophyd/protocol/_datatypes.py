@@ -1,0 +1,360 @@
+"""The SECoP data types that have no members.
+
+SECoP 1.0/1.1 "Data types", 2.0 datainfo.rst. Each type is a frozen description
+that converts in both directions: `validate` is strict, for values on their way
+to the node; `from_json` is lenient, since a value outside its declared range is
+data (1.1, note on trusted ranges), and only refuses what has no meaning.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from ._errors import NoValueYet, RangeError, WrongType
+from ._guards import is_list, is_ndarray, is_number
+from ._json import shorten
+
+
+def show(value: Any) -> str:
+    """Return a value for an error message."""
+    return shorten(repr(value), 60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataInfo(ABC):
+    """What a value may be and how it is transported.
+
+    :param raw: The datainfo as the node sent it.
+    """
+
+    raw: Any = field(default=None, compare=False, repr=False)
+
+    @abstractmethod
+    def validate(self, value: Any) -> Any:
+        """Check a value that is to be sent and return it in its Python form.
+
+        :param value: A Python or numpy value.
+        :raises WrongType: If it has another type.
+        :raises RangeError: If it lies outside the limits.
+        """
+
+    @abstractmethod
+    def to_json(self, value: Any) -> Any:
+        """Return the transported form of a valid value."""
+
+    @abstractmethod
+    def from_json(self, data: Any) -> Any:
+        """Return the Python value of transported data.
+
+        :param data: Decoded JSON; null stands for a value that is not there.
+        :raises WrongType: If the data has no meaning for this type.
+        :raises NoValueYet: If it is null.
+        """
+
+    def _refuse(self, data: Any, expected: str) -> WrongType | NoValueYet:
+        if data is None:
+            return NoValueYet("the node has no value for it yet (null)")
+        return WrongType(f"expected {expected}, got {show(data)}")
+
+
+def plain(value: Any) -> Any:
+    """Return a scalar as a builtin: numpy scalars and enum members lose their class."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, np.generic):
+        return value.item()  # pyright: ignore[reportUnknownVariableType]
+    if is_ndarray(value) and value.ndim == 0:
+        return value.item()
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberInfo(DataInfo):
+    """What the three numeric types have in common.
+
+    :param min: Lowest value, or None.
+    :param max: Highest value, or None.
+    :param unit: Unit, empty if there is none.
+    :param fmtstr: How to show it, e.g. `%.3f`, or empty for the default.
+    :param absolute_resolution: Smallest difference between distinct values.
+    :param relative_resolution: The same, relative to the value.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    unit: str = ""
+    fmtstr: str = ""
+    absolute_resolution: float = 0.0
+    relative_resolution: float = 1.2e-7
+
+    def resolution(self, value: float) -> float:
+        """Return the smallest difference to another value that means something."""
+        return max(self.absolute_resolution, abs(value) * self.relative_resolution)
+
+    @property
+    def precision(self) -> int | None:
+        """Digits after the decimal point, or None if `fmtstr` does not tell."""
+        match = re.fullmatch(r"%\.(\d+)[ef]", self.fmtstr)
+        return int(match[1]) if match else None
+
+    def _check_limits(self, value: float) -> None:
+        unit = f" {self.unit}" if self.unit else ""
+        if self.min is not None and value < self.min:
+            raise RangeError(f"{value}{unit} is below the minimum {self.min}{unit}")
+        if self.max is not None and value > self.max:
+            raise RangeError(f"{value}{unit} is above the maximum {self.max}{unit}")
+
+    def _finite(self, value: Any) -> float:
+        value = plain(value)
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            raise WrongType(f"expected a number, got {show(value)}")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise RangeError(
+                f"{show(value)} cannot be transported, only finite numbers"
+            )
+        return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubleInfo(NumberInfo):
+    """A floating point number, as float."""
+
+    def validate(self, value: Any) -> float:
+        number = self._finite(value)
+        self._check_limits(number)
+        return number
+
+    def to_json(self, value: float) -> float:
+        return value
+
+    def from_json(self, data: Any) -> float:
+        if not is_number(data):
+            raise self._refuse(data, "a number")
+        try:
+            return float(data)
+        except OverflowError:
+            raise WrongType(f"{show(data)} is too large for a double") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledInfo(NumberInfo):
+    """A number that travels as a multiple of `scale`, as float.
+
+    Limits and values are the physical ones, with the decimals that `scale` has.
+
+    :param scale: What the transported integer is multiplied with.
+    """
+
+    scale: float = 1.0
+
+    def validate(self, value: Any) -> float:
+        # Within half a step, since the limits are multiples of the scale
+        number = self.from_json(self.to_json(self._finite(value)))
+        self._check_limits(number)
+        return number
+
+    def to_json(self, value: float) -> int:
+        return round(Decimal(str(value)) / Decimal(str(self.scale)))
+
+    def from_json(self, data: Any) -> float:
+        if not is_number(data):
+            raise self._refuse(data, "an integer")
+        return _scale(data, self.scale)
+
+
+def _scale(number: float, scale: float) -> float:
+    # In decimals: 12 * 0.1 is 1.2 and not 1.2000000000000002
+    return float(Decimal(str(number)) * Decimal(str(scale)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntInfo(NumberInfo):
+    """An integer of any size, as int."""
+
+    min: int | None = None
+    max: int | None = None
+    relative_resolution: float = 0.0
+
+    def validate(self, value: Any) -> int:
+        value = plain(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            number = self._finite(value)
+            if not number.is_integer():
+                raise WrongType(f"expected an integer, got {show(value)}")
+            value = int(number)
+        self._check_limits(value)
+        return value
+
+    def to_json(self, value: int) -> int:
+        return value
+
+    def from_json(self, data: Any) -> int:
+        if isinstance(data, float) and data.is_integer():
+            return int(data)
+        if isinstance(data, bool) or not isinstance(data, int):
+            raise self._refuse(data, "an integer")
+        return data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoolInfo(DataInfo):
+    """True or false, as bool; 0 and 1 are accepted."""
+
+    def validate(self, value: Any) -> bool:
+        value = plain(value)
+        if isinstance(value, bool | int | float) and value in (0, 1):
+            return bool(value)
+        raise WrongType(f"expected true or false, got {show(value)}")
+
+    def to_json(self, value: bool) -> bool:
+        return value
+
+    def from_json(self, data: Any) -> bool:
+        if isinstance(data, bool | int | float) and data in (0, 1):
+            return bool(data)
+        raise self._refuse(data, "true or false")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnumInfo(DataInfo):
+    """One of some named integers, as its integer.
+
+    A code without a name is data on its way in, and refused on its way out.
+
+    :param members: The code of each name.
+    """
+
+    members: Mapping[str, int]
+
+    def name_of(self, code: int) -> str | None:
+        """Return the name of a code, or None if it has none."""
+        return next((name for name, c in self.members.items() if c == code), None)
+
+    def validate(self, value: Any) -> int:
+        value = plain(value)
+        if isinstance(value, str) and value in self.members:
+            return self.members[value]
+        if isinstance(value, int | float) and value in self.members.values():
+            return int(value)
+        choices = ", ".join(f"{n} ({c})" for n, c in self.members.items())
+        raise RangeError(f"{show(value)} is none of {shorten(choices, 300)}")
+
+    def to_json(self, value: int) -> int:
+        return value
+
+    def from_json(self, data: Any) -> int:
+        if isinstance(data, str) and data in self.members:
+            return self.members[data]
+        if isinstance(data, float) and data.is_integer():
+            return int(data)
+        if not isinstance(data, int):
+            raise self._refuse(data, "the code or the name of an enum member")
+        return int(data)
+
+
+def _check_size(what: str, size: int, low: int, high: int | None) -> None:
+    if size < low:
+        raise RangeError(f"{size} {what}, but at least {low} are needed")
+    if high is not None and size > high:
+        raise RangeError(f"{size} {what}, but at most {high} are allowed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StringInfo(DataInfo):
+    """A text, as str.
+
+    :param minchars: Smallest number of code points.
+    :param maxchars: Largest number of code points, or None.
+    :param is_utf8: Whether it may have more than ASCII.
+    """
+
+    minchars: int = 0
+    maxchars: int | None = None
+    is_utf8: bool = False
+
+    def validate(self, value: Any) -> str:
+        value = plain(value)
+        if not isinstance(value, str):
+            raise WrongType(f"expected a string, got {show(value)}")
+        _check_size("characters", len(value), self.minchars, self.maxchars)
+        if not self.is_utf8 and not value.isascii():
+            raise RangeError(f"{show(value)} has characters outside ASCII")
+        return value
+
+    def to_json(self, value: str) -> str:
+        return value
+
+    def from_json(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise self._refuse(data, "a string")
+        return data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobInfo(DataInfo):
+    """Bytes, transported in base64 (RFC 4648), as bytes.
+
+    :param minbytes: Smallest number of bytes.
+    :param maxbytes: Largest number of bytes, or None.
+    """
+
+    minbytes: int = 0
+    maxbytes: int | None = None
+
+    def validate(self, value: Any) -> bytes:
+        if is_ndarray(value) and value.dtype == np.uint8:
+            value = value.tobytes()
+        elif isinstance(value, bytearray | memoryview) or is_list(value):
+            try:  # numbers are what YAML settings give back
+                value = bytes(value)  # pyright: ignore[reportUnknownArgumentType]
+            except (TypeError, ValueError):
+                pass
+        if not isinstance(value, bytes):
+            raise WrongType(f"expected bytes, got {show(value)}")
+        _check_size("bytes", len(value), self.minbytes, self.maxbytes)
+        return value
+
+    def to_json(self, value: bytes) -> str:
+        return base64.b64encode(value).decode("ascii")
+
+    def from_json(self, data: Any) -> bytes:
+        if not isinstance(data, str):
+            raise self._refuse(data, "a string in base64")
+        try:
+            return base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            raise WrongType(f"not base64: {show(data)}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpaqueInfo(DataInfo):
+    """A type that is unknown or badly described: JSON, as it comes and goes.
+
+    :param reason: What is wrong with the datainfo.
+    """
+
+    reason: str = ""
+
+    def validate(self, value: Any) -> Any:
+        return plain(value)
+
+    def to_json(self, value: Any) -> Any:
+        return value
+
+    def from_json(self, data: Any) -> Any:
+        return data

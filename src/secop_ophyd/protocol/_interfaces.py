@@ -1,0 +1,73 @@
+"""What a module is: the interface class that it can be used as.
+
+SECoP 1.0/1.1 "Interface classes", 2.0 classes.rst: the list goes from the most
+specific class to a base class, may be empty, and nodes in the field mix the order
+and the case. So the most capable known class counts for which the module has what
+the class needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from ._composites import StatusInfo
+from ._description import ModuleDescription
+
+
+class InterfaceClass(Enum):
+    """The base classes of SECoP, the most capable one first."""
+
+    DRIVABLE = "Drivable"
+    WRITABLE = "Writable"
+    READABLE = "Readable"
+    COMMUNICATOR = "Communicator"
+    NONE = ""
+
+
+_NEEDS: dict[InterfaceClass, tuple[str, ...]] = {
+    InterfaceClass.DRIVABLE: ("value", "status", "target"),
+    InterfaceClass.WRITABLE: ("value", "status", "target"),
+    InterfaceClass.READABLE: ("value", "status"),
+    InterfaceClass.COMMUNICATOR: (),
+    InterfaceClass.NONE: (),
+}
+
+
+def interface_class(
+    module: ModuleDescription, note: Callable[[str], None] = lambda text: None
+) -> InterfaceClass:
+    """Tell as what a module can be used.
+
+    :param module: The description of the module.
+    :param note: Called with a text for each class that it claims to be and is not.
+    """
+    claimed = {name.lower() for name in module.interface_classes}
+    for candidate in InterfaceClass:
+        if candidate.value.lower() not in claimed and candidate.value:
+            # A Drivable is a Writable is a Readable, whether it is said or not
+            if candidate not in _IMPLIED or not _IMPLIED[candidate] & claimed:
+                continue
+        if missing := _missing(module, candidate):
+            note(f"is no {candidate.value}: {missing}")
+            continue
+        return candidate
+    return InterfaceClass.NONE
+
+
+_IMPLIED = {
+    InterfaceClass.WRITABLE: {"drivable"},
+    InterfaceClass.READABLE: {"drivable", "writable"},
+}
+
+
+def _missing(module: ModuleDescription, candidate: InterfaceClass) -> str:
+    for name in _NEEDS[candidate]:
+        parameter = module.parameters.get(name)
+        if parameter is None:
+            return f"{name} is missing"
+        if name == "target" and parameter.readonly:
+            return "target is readonly"
+        if name == "status" and not isinstance(parameter.datainfo, StatusInfo):
+            return "status is not a tuple of code and text"
+    return ""

@@ -1,0 +1,99 @@
+"""JSON as SECoP needs it: exact, tolerant on the way in, ASCII on the way out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import msgspec
+
+from ._errors import BadJSON
+from ._guards import is_list, is_object
+
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+def _refuse(token: str) -> NoReturn:
+    raise ValueError(f"{token} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text} is too large")
+    return value
+
+
+def decode(data: bytes) -> Any:
+    """Decode the JSON of one message; empty data means null.
+
+    Integers of any size stay exact. Bytes that are no UTF-8 and lone surrogates
+    are replaced, since one bad character in a text must not cost the message.
+
+    :param data: The third part of a message.
+    :raises BadJSON: If it is not JSON; NaN and infinite numbers are not.
+    """
+    if not data or data.isspace():
+        return None
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass  # the slow way below is tolerant, or has the better message
+    except RecursionError:
+        raise BadJSON("nested too deeply") from None
+    try:
+        value: Any = json.loads(
+            data.decode(errors="replace"), parse_constant=_refuse, parse_float=_finite
+        )
+    except RecursionError:
+        raise BadJSON("nested too deeply") from None
+    except ValueError as error:
+        raise BadJSON(f"not JSON: {error}: {shorten(data)}") from None
+    return _replace_surrogates(value)
+
+
+def _replace_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if is_list(value):
+        return [_replace_surrogates(v) for v in value]
+    if is_object(value):
+        items = value.items()
+        return {_replace_surrogates(k): _replace_surrogates(v) for k, v in items}
+    return value
+
+
+def encode(value: Any) -> bytes:
+    """Encode a JSON value in one line of ASCII, as all versions of SECoP accept it.
+
+    :param value: None, numbers, strings, lists and dicts with string keys.
+    :raises BadJSON: If JSON cannot carry the value, e.g. NaN.
+    """
+    try:
+        data = _encoder.encode(value)
+        # msgspec writes null for a number that is not finite, and UTF-8
+        if data.isascii() and b"null" not in data:
+            return data
+    except (UnicodeEncodeError, TypeError, OverflowError, msgspec.MsgspecError):
+        pass
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadJSON(f"JSON cannot carry {shorten(repr(value))}: {error}") from None
+
+
+def shorten(text: str | bytes, limit: int = 80) -> str:
+    """Make text of a node fit for a message or a log line.
+
+    Control characters, terminal escapes among them, are shown and not obeyed.
+
+    :param text: Anything that came from outside.
+    :param limit: The number of characters that are kept.
+    """
+    # Cut before decoding: the text may be a line of many megabytes
+    head = text[: limit + 1]
+    if isinstance(head, bytes):
+        head = head.decode(errors="replace")
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in head)
+    return f"{shown[:limit]}..." if len(text) > limit else shown

@@ -1,0 +1,140 @@
+"""Messages and framing: bytes in, messages out, and back.
+
+SECoP 1.0 "Message structure", 2.0 messages.rst: a message is one line of
+`action [SP specifier [SP data]]`, ended by LF, with an optional CR before it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ._errors import InvalidMessage
+from ._json import decode, encode
+
+MAX_LINE = 64 * 1024 * 1024
+"""How long a line may be by default: a description or an image is one line."""
+
+
+class Message(NamedTuple):
+    """One line of the protocol, its data not decoded yet.
+
+    :param action: What it is, e.g. `update` or `error_read`.
+    :param specifier: What it is about: `module`, `module:accessible` or empty.
+    :param data: The JSON as it came, empty if there is none.
+    """
+
+    action: str
+    specifier: str = ""
+    data: bytes = b""
+
+    def value(self) -> Any:
+        """Decode the data.
+
+        :raises BadJSON: If it is not JSON.
+        """
+        return decode(self.data)
+
+
+def parse_message(line: bytes) -> Message:
+    """Split a line at its first two single spaces.
+
+    :param line: A line without its end; a CR that is left there is removed.
+    """
+    if line[-1:] == b"\r":
+        line = line[:-1]
+    action, _, rest = line.partition(b" ")
+    specifier, _, data = rest.partition(b" ")
+    return Message(
+        action.decode(errors="replace"), specifier.decode(errors="replace"), data
+    )
+
+
+def format_message(action: str, specifier: str = "", *data: Any) -> bytes:
+    """Make the line of a message, LF included.
+
+    :param action: What to ask for.
+    :param specifier: What it is about.
+    :param data: At most one JSON value; without any, the data is left out.
+    :raises BadJSON: If JSON cannot carry the value.
+    """
+    parts = [action.encode("ascii", errors="replace")]
+    if specifier or data:
+        parts.append(specifier.encode("ascii", errors="replace"))
+    parts.extend(encode(value) for value in data)
+    return b" ".join(parts) + b"\n"
+
+
+class LineBuffer:
+    """Cuts a stream of bytes into lines, in linear time and bounded memory.
+
+    :param max_line: The longest line to accept, in bytes.
+    """
+
+    def __init__(self, max_line: int = MAX_LINE):
+        self._max_line = max_line
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        """Return the size of the line that is not complete yet."""
+        return self._size
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Add received bytes and return the lines that are complete now.
+
+        :param data: What was received.
+        :raises InvalidMessage: If a line grows over the limit.
+        """
+        *lines, rest = data.split(b"\n")
+        if lines and self._chunks:
+            lines[0] = b"".join((*self._chunks, lines[0]))
+            self._chunks.clear()
+            self._size = 0
+        if rest:
+            self._chunks.append(rest)
+            self._size += len(rest)
+        if self._size > self._max_line or any(len(x) > self._max_line for x in lines):
+            self._chunks.clear()
+            self._size = 0
+            raise InvalidMessage(f"a line is longer than {self._max_line} bytes")
+        return lines
+
+
+REPLIES = {
+    "describe": "describing",
+    "activate": "active",
+    "deactivate": "inactive",
+    "read": "reply",
+    "change": "changed",
+    "do": "done",
+    "check": "checked",
+    "ping": "pong",
+    "logging": "logging",
+}
+"""The action of the reply to each request."""
+
+
+class Identity(NamedTuple):
+    """The reply to `*IDN?`.
+
+    :param manufacturer: The first field, `ISSE` or `ISSE&SINE2020`.
+    :param draft_date: The third field, possibly empty.
+    :param version: The fourth field, e.g. `v1.0`, possibly empty.
+    """
+
+    manufacturer: str
+    draft_date: str
+    version: str
+
+
+def parse_identity(line: bytes) -> Identity | None:
+    """Read an identification reply in its 1.x and 2.0 forms.
+
+    :param line: Any line that a node sends.
+    :return: None if the line is something else.
+    """
+    fields = line.rstrip(b"\r").decode(errors="replace").split(",")
+    if len(fields) < 2 or "ISSE" not in fields[0] or fields[1] != "SECoP":
+        return None
+    date, version, *_ = [*fields[2:], "", ""]
+    return Identity(fields[0], date, version)
