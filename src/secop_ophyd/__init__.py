@@ -1,1 +1,44 @@
-"""SECoP sample environment as ophyd-async devices."""
+"""Point bluesky at any SEC node: SECoP as ophyd-async devices."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from .client import SecopClient
+from .devices import (
+    ModuleOptions,
+    NodeOptions,
+    SecopAction,
+    SECoPBaseDevice,
+    SecopCommand,
+    SECoPCommunicatorDevice,
+    SECoPMoveableDevice,
+    SECoPNodeDevice,
+    SecopQuery,
+    SECoPReadableDevice,
+    SECoPWritableDevice,
+)
+from .protocol import SecopError
+
+try:
+    __version__ = version("secop-ophyd")
+except PackageNotFoundError:  # used from a checkout that is not installed
+    __version__ = "0.0.0"
+
+__all__ = [
+    # Devices
+    "SECoPNodeDevice",
+    "SECoPBaseDevice",
+    "SECoPCommunicatorDevice",
+    "SECoPReadableDevice",
+    "SECoPWritableDevice",
+    "SECoPMoveableDevice",
+    "NodeOptions",
+    "ModuleOptions",
+    # Commands
+    "SecopCommand",
+    "SecopQuery",
+    "SecopAction",
+    # The client alone
+    "SecopClient",
+    "SecopError",
+    "__version__",
+]

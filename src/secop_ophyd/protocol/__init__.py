@@ -29,6 +29,7 @@ from ._errors import (
     ERROR_CLASSES,
     BadJSON,
     BadValue,
+    CannotConnect,
     CommandFailed,
     CommandRunning,
     CommunicationFailed,
@@ -184,6 +185,7 @@ __all__ = [
     "InternalError",
     # Errors found on our side
     "InvalidMessage",
+    "CannotConnect",
     "NotASecNode",
     "ConnectionLost",
     "RequestTimeout",

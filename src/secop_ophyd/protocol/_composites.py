@@ -19,10 +19,10 @@ from ._datatypes import (
     DoubleInfo,
     IntInfo,
     StringInfo,
-    show,
 )
 from ._errors import NodeError, NoValueYet, RangeError, WrongType
 from ._guards import is_list, is_mapping, is_ndarray, is_object, is_sequence
+from ._json import shorten, show
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
 
@@ -30,7 +30,7 @@ ErrorT = TypeVar("ErrorT", bound=Exception)
 def _at(place: str, error: ErrorT) -> ErrorT:
     """Return an error of a member that tells which member it is."""
     separator = "" if str(error).startswith("[") else ": "
-    return type(error)(f"{place}{separator}{error}")
+    return type(error)(f"[{shorten(place, 63)}]{separator}{error}")
 
 
 def _each(
@@ -40,7 +40,7 @@ def _each(
         try:
             yield place, convert(member, value)
         except (NodeError, NoValueYet) as error:
-            raise _at(f"[{place}]", error) from None
+            raise _at(place, error) from None
 
 
 def _validate(member: DataInfo, value: Any) -> Any:
@@ -109,7 +109,10 @@ class ArrayInfo(DataInfo):
         if kinds <= {_AS_IS.get(type(self.members))}:
             return items
         if isinstance(self.members, DoubleInfo) and kinds <= {int, float}:
-            return [self.members.from_json(v) for v in items]
+            try:
+                return [float(v) for v in items]
+            except OverflowError:
+                pass  # below it is told which one is too large
         located = ((str(i), self.members, v) for i, v in enumerate(items))
         return [v for _, v in _each(_from_json, located)]
 
@@ -159,12 +162,12 @@ class StatusInfo(TupleInfo):
     """
 
     def from_json(self, data: Any) -> tuple[Any, ...]:
-        code, text = self.members
         items: list[Any] = data if is_list(data) else [data]
         if not items:
             raise self._refuse(data, "a status code and a text")
         words = items[1] if len(items) > 1 and items[1] is not None else ""
-        return code.from_json(items[0]), text.from_json(words)
+        located = self._located((items[0], words))
+        return tuple(v for _, v in _each(_from_json, located))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +244,10 @@ class MatrixInfo(DataInfo):
         with np.errstate(over="ignore", invalid="ignore"):
             converted = array.astype(self.elementtype)
         if not np.array_equal(converted, array, equal_nan=array.dtype.kind == "f"):
-            if converted.dtype.kind != "f" or not np.isfinite(converted).all():
+            # Rounding is what floats do; NaN stays NaN, but nothing becomes infinite
+            if converted.dtype.kind != "f" or not np.array_equal(
+                np.isfinite(converted), np.isfinite(array)
+            ):
                 raise RangeError(f"values do not fit into {self.elementtype}")
         return converted
 
@@ -263,9 +269,12 @@ class MatrixInfo(DataInfo):
         content = BlobInfo().from_json(blob)
         dtype = np.dtype(self.elementtype)
         size = math.prod(lengths) * dtype.itemsize
-        if len(lengths) != len(self.names) or len(content) != size:
-            raise WrongType(
-                f"{len(content)} bytes are no matrix of len {show(lengths)} "
-                f"and {self.elementtype}"
-            )
-        return np.frombuffer(content, dtype).reshape(lengths[::-1])
+        try:
+            if len(lengths) == len(self.names) and len(content) == size:
+                return np.frombuffer(content, dtype).reshape(lengths[::-1])
+        except (ValueError, OverflowError):
+            pass  # of no elements, but with a length that numpy cannot have
+        raise WrongType(
+            f"{len(content)} bytes are no matrix of len {show(lengths)} "
+            f"and {self.elementtype}"
+        )

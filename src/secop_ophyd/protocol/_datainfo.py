@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,9 @@ from ._datatypes import (
     ScaledInfo,
     StringInfo,
 )
+from ._errors import WrongType
 from ._guards import is_list, is_number, is_object
-from ._json import shorten
+from ._json import shorten, show
 
 Report = Callable[[str], None]
 """Is told each problem, as text."""
@@ -70,11 +72,11 @@ def _parse(raw: Any, report: Report, depth: int) -> DataInfo:
         if depth > MAX_DEPTH:
             raise _UnusableError(f"nested more than {MAX_DEPTH} times")
         if not is_object(raw):
-            raise _UnusableError(f"datainfo is not an object: {shorten(repr(raw))}")
+            raise _UnusableError(f"datainfo is not an object: {show(raw)}")
         kind: Any = raw.get("type")
         parser = _PARSERS.get(kind) if isinstance(kind, str) else None
         if parser is None:
-            raise _UnusableError(f"datatype {shorten(repr(kind))} is unknown")
+            raise _UnusableError(f"datatype {show(kind)} is unknown")
         return parser(_Properties(raw, report, depth))
     except _UnusableError as error:
         report(f"{error}; it is passed on as JSON")
@@ -93,13 +95,20 @@ class _Properties:
         value = self.raw.get(name)
         if value is None:
             return default
-        if not is_number(value):
-            self.report(f"{name} is not a number: {shorten(repr(value))}")
+        if not is_number(value) or value != value or value in (math.inf, -math.inf):
+            self.report(f"{name} is not a number: {show(value)}")
             return default
         return value
 
-    def positive(self, name: str, default: float) -> float:
+    def real(self, name: str) -> float | None:
         value = self.number(name)
+        if value is not None and abs(value) > sys.float_info.max:  # an integer
+            self.report(f"{name} is too large: {show(value)}")
+            return None
+        return value
+
+    def positive(self, name: str, default: float) -> float:
+        value = self.real(name)
         if value is None:
             return default
         if value < 0:
@@ -107,10 +116,19 @@ class _Properties:
             return default
         return value
 
-    def limits(self, mandatory: bool = False) -> tuple[Any, Any]:
+    def limits(self) -> tuple[float | None, float | None]:
+        return self._ordered(self.real("min"), self.real("max"))
+
+    def integer_limits(self) -> tuple[int | None, int | None]:
         low, high = self.number("min"), self.number("max")
-        if mandatory and (low is None or high is None):
+        if self.raw.get("min") is None or self.raw.get("max") is None:
             self.report("min or max is missing")
+        return self._ordered(
+            None if low is None else math.ceil(low),
+            None if high is None else math.floor(high),
+        )
+
+    def _ordered(self, low: Any, high: Any) -> tuple[Any, Any]:
         if low is not None and high is not None and low > high:
             self.report(f"min {low} is above max {high}; both are ignored")
             return None, None
@@ -136,7 +154,7 @@ class _Properties:
     def unit(self) -> str:
         value = self.raw.get("unit", "")
         if not isinstance(value, str):
-            self.report(f"unit is not a string: {shorten(repr(value))}")
+            self.report(f"unit is not a string: {show(value)}")
             return ""
         return value
 
@@ -144,8 +162,8 @@ class _Properties:
         value = self.raw.get("fmtstr", "")
         if value == "":
             return ""
-        if not isinstance(value, str) or not re.fullmatch(r"%\.\d{1,2}[efg]", value):
-            self.report(f"fmtstr is not like '%.3f': {shorten(repr(value))}")
+        if not isinstance(value, str) or not re.fullmatch(r"%\.[0-9]{1,2}[efg]", value):
+            self.report(f"fmtstr is not like '%.3f': {show(value)}")
             return ""
         return value
 
@@ -170,17 +188,23 @@ def _double(p: _Properties) -> DataInfo:
 
 
 def _scaled(p: _Properties) -> DataInfo:
-    scale = p.number("scale")
+    scale = p.real("scale")
     if scale is None or scale <= 0:
         raise _UnusableError(f"scale must be a positive number, not {scale}")
     info = ScaledInfo(raw=p.raw, scale=scale)
-    low, high = p.limits(mandatory=True)
+    low, high = p.integer_limits()
+    try:
+        low = None if low is None else info.from_json(low)
+        high = None if high is None else info.from_json(high)
+    except WrongType as error:
+        p.report(f"{error}; min and max are ignored")
+        low = high = None
     digits = max(0, -math.floor(math.log10(scale)))
     return ScaledInfo(
         raw=p.raw,
         scale=scale,
-        min=None if low is None else info.from_json(low),
-        max=None if high is None else info.from_json(high),
+        min=low,
+        max=high,
         unit=p.unit(),
         fmtstr=p.fmtstr() or f"%.{digits}f",
         absolute_resolution=p.positive("absolute_resolution", scale),
@@ -189,13 +213,8 @@ def _scaled(p: _Properties) -> DataInfo:
 
 
 def _int(p: _Properties) -> DataInfo:
-    low, high = p.limits(mandatory=True)
-    return IntInfo(
-        raw=p.raw,
-        min=None if low is None else math.ceil(low),
-        max=None if high is None else math.floor(high),
-        unit=p.unit(),
-    )
+    low, high = p.integer_limits()
+    return IntInfo(raw=p.raw, min=low, max=high, unit=p.unit())
 
 
 def _bool(p: _Properties) -> DataInfo:
@@ -250,16 +269,16 @@ def _struct(p: _Properties) -> DataInfo:
     members = p.raw.get("members")
     if not is_object(members) or not members:
         raise _UnusableError("struct has no members")
-    infos = {str(k): p.child(m, f"[{k}]") for k, m in members.items()}
+    infos = {str(k): p.child(m, f"[{shorten(k, 63)}]") for k, m in members.items()}
     optional = p.raw.get("optional", [])
     if optional is True:  # SECoP issue 069: all of them
         optional = list(infos)
     if not is_list(optional):
-        p.report(f"optional is not a list: {shorten(repr(optional))}")
+        p.report(f"optional is not a list: {show(optional)}")
         optional = []
     names = frozenset(str(x) for x in optional)
     if unknown := sorted(names - set(infos)):
-        p.report(f"optional names unknown members {shorten(repr(unknown))}")
+        p.report(f"optional names unknown members {show(unknown)}")
     return StructInfo(raw=p.raw, members=infos, optional=names & set(infos))
 
 
@@ -268,13 +287,13 @@ def _matrix(p: _Properties) -> DataInfo:
     if not isinstance(element, str) or not re.fullmatch(
         r"[<>](?:[iu][1248]|f[248])", element
     ):
-        raise _UnusableError(f"elementtype {shorten(repr(element))} is unknown")
+        raise _UnusableError(f"elementtype {show(element)} is unknown")
     if p.raw.get("compression"):
-        raise _UnusableError(
-            f"compression {shorten(repr(p.raw['compression']))} is unknown"
-        )
+        raise _UnusableError(f"compression {show(p.raw['compression'])} is unknown")
     match names, maxlen:
-        case [*n], [*m] if n and len(n) == len(m) and all(type(x) is int for x in m):
+        case [*n], [*m] if 0 < len(n) == len(m) <= MAX_DEPTH and all(
+            type(x) is int and x >= 0 for x in m
+        ):
             return MatrixInfo(
                 raw=p.raw,
                 elementtype=element,

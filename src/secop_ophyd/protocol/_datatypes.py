@@ -23,12 +23,7 @@ import numpy as np
 
 from ._errors import NoValueYet, RangeError, WrongType
 from ._guards import is_list, is_ndarray, is_number
-from ._json import shorten
-
-
-def show(value: Any) -> str:
-    """Return a value for an error message."""
-    return shorten(repr(value), 60)
+from ._json import shorten, show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +95,8 @@ class NumberInfo(DataInfo):
 
     def resolution(self, value: float) -> float:
         """Return the smallest difference to another value that means something."""
+        if not self.relative_resolution:  # integers may be too large for a float
+            return self.absolute_resolution
         return max(self.absolute_resolution, abs(value) * self.relative_resolution)
 
     @property
@@ -111,9 +108,13 @@ class NumberInfo(DataInfo):
     def _check_limits(self, value: float) -> None:
         unit = f" {self.unit}" if self.unit else ""
         if self.min is not None and value < self.min:
-            raise RangeError(f"{value}{unit} is below the minimum {self.min}{unit}")
+            raise RangeError(
+                f"{show(value)}{unit} is below the minimum {self.min}{unit}"
+            )
         if self.max is not None and value > self.max:
-            raise RangeError(f"{value}{unit} is above the maximum {self.max}{unit}")
+            raise RangeError(
+                f"{show(value)}{unit} is above the maximum {self.max}{unit}"
+            )
 
     def _finite(self, value: Any) -> float:
         value = plain(value)
@@ -121,7 +122,7 @@ class NumberInfo(DataInfo):
             raise WrongType(f"expected a number, got {show(value)}")
         try:
             number = float(value)
-        except OverflowError:
+        except (OverflowError, ValueError):  # too large, or a signalling NaN
             number = math.inf
         if not math.isfinite(number):
             raise RangeError(
@@ -179,7 +180,10 @@ class ScaledInfo(NumberInfo):
 
 def _scale(number: float, scale: float) -> float:
     # In decimals: 12 * 0.1 is 1.2 and not 1.2000000000000002
-    return float(Decimal(str(number)) * Decimal(str(scale)))
+    value = float(Decimal(str(number)) * Decimal(str(scale)))
+    if not math.isfinite(value):
+        raise WrongType(f"{show(number)} is too large for a scale of {scale}")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,10 +197,10 @@ class IntInfo(NumberInfo):
     def validate(self, value: Any) -> int:
         value = plain(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            number = self._finite(value)
-            if not number.is_integer():
+            self._finite(value)
+            if value != int(value):
                 raise WrongType(f"expected an integer, got {show(value)}")
-            value = int(number)
+            value = int(value)
         self._check_limits(value)
         return value
 
@@ -251,6 +255,8 @@ class EnumInfo(DataInfo):
             return self.members[value]
         if isinstance(value, int | float) and value in self.members.values():
             return int(value)
+        if not isinstance(value, str | int | float):
+            raise WrongType(f"expected a code or a name, got {show(value)}")
         choices = ", ".join(f"{n} ({c})" for n, c in self.members.items())
         raise RangeError(f"{show(value)} is none of {shorten(choices, 300)}")
 
@@ -292,8 +298,12 @@ class StringInfo(DataInfo):
         if not isinstance(value, str):
             raise WrongType(f"expected a string, got {show(value)}")
         _check_size("characters", len(value), self.minchars, self.maxchars)
-        if not self.is_utf8 and not value.isascii():
+        if value.isascii():
+            return value
+        if not self.is_utf8:
             raise RangeError(f"{show(value)} has characters outside ASCII")
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise RangeError(f"{show(value)} has surrogates, which are no characters")
         return value
 
     def to_json(self, value: str) -> str:

@@ -6,15 +6,16 @@ read as far as it makes sense; what does not is listed as a problem.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from ._datainfo import parse_datainfo, parse_status_datainfo
 from ._datatypes import DataInfo, OpaqueInfo
 from ._errors import InvalidMessage, SecopError
 from ._guards import is_list, is_number, is_object
-from ._json import shorten
+from ._json import shorten, show
 
 
 class _Missing:
@@ -40,7 +41,8 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        place = ":".join(filter(None, (self.module, self.accessible)))
+        names = (shorten(name) for name in (self.module, self.accessible) if name)
+        place = ":".join(names)
         return f"{place}: {self.text}" if place else self.text
 
 
@@ -166,7 +168,7 @@ class NodeDescription:
     def timeout(self) -> float:
         """How long to wait for a reply, in seconds (node property `timeout`)."""
         value = self.properties.get("timeout")
-        return float(value) if is_number(value) and value > 0 else DEFAULT_TIMEOUT
+        return float(value) if _is_timeout(value) else DEFAULT_TIMEOUT
 
     def parameters(self) -> Iterator[ParameterDescription]:
         """Iterate over the parameters of all modules."""
@@ -176,6 +178,11 @@ class NodeDescription:
 
 DEFAULT_TIMEOUT = 10.0
 """The specification's default of the node property `timeout`, in seconds."""
+
+
+def _is_timeout(value: Any) -> TypeGuard[float]:
+    # Compared exactly: an integer may be too large for a float
+    return is_number(value) and 0 < value <= sys.float_info.max
 
 
 def _text(properties: Mapping[str, Any], name: str) -> str:
@@ -193,7 +200,7 @@ def parse_description(raw: Any) -> NodeDescription:
     if is_list(raw) and raw:
         raw = raw[0]
     if not is_object(raw):
-        raise InvalidMessage(f"the description is no JSON object: {shorten(repr(raw))}")
+        raise InvalidMessage(f"the description is no JSON object: {show(raw)}")
     report = raw
     problems: list[Problem] = []
 
@@ -203,6 +210,8 @@ def parse_description(raw: Any) -> NodeDescription:
     modules = _objects(report, "modules", note)
     if not isinstance(report.get("equipment_id"), str) or not report["equipment_id"]:
         note("equipment_id is missing")
+    if "timeout" in report and not _is_timeout(report["timeout"]):
+        note(f"timeout is not a number of seconds: {show(report['timeout'])}")
     return NodeDescription(
         modules={name: _module(name, data, problems) for name, data in modules},
         properties={k: v for k, v in report.items() if k != "modules"},
@@ -245,6 +254,8 @@ def _module(
     if not is_list(classes):
         note("interface_classes is missing")
         classes = []
+    if odd := [c for c in classes if not isinstance(c, str)]:
+        note(f"interface_classes has what is no text: {show(odd)}; it is left out")
     return ModuleDescription(
         name=name,
         parameters=parameters,

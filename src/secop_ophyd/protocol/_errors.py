@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ._guards import is_list, is_object
+from ._guards import is_list, is_object, safe_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,11 @@ class InvalidMessage(SecopError):  # noqa: N818
     """The node sent something that is no message of the protocol."""
 
 
-class NotASecNode(SecopError, ConnectionError):  # noqa: N818
+class CannotConnect(SecopError, ConnectionError):  # noqa: N818
+    """There is no way to the node: nothing answers, or not in time."""
+
+
+class NotASecNode(CannotConnect):
     """Something answers at the address, but it is no SEC node."""
 
 
@@ -207,8 +211,11 @@ class ConnectionLost(SecopError, ConnectionError):  # noqa: N818
     """There is no connection to the node (any more)."""
 
 
-class RequestTimeout(SecopError, TimeoutError):  # noqa: N818
-    """The node did not answer a request in time."""
+class RequestTimeout(SecopError):  # noqa: N818
+    """The node did not answer a request in time.
+
+    Not a TimeoutError, since ophyd-async replaces the text of each of those.
+    """
 
 
 class NoValueYet(SecopError):  # noqa: N818
@@ -233,16 +240,20 @@ def _items(data: Any) -> list[Any]:
     return data if is_list(data) else [data]
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else safe_repr(value)
+
+
 def parse_error_report(data: Any) -> ErrorReport:
     """Read the data of an error message, whatever shape it has.
 
     :param data: The decoded JSON, `["Class", "text", {info}]` if all is well.
     """
     error_class, text, info, *_ = [*_items(data), None, None, None]
-    name, _, subclass = str(error_class or "InternalError").partition(":")
+    name, _, subclass = _text(error_class or "InternalError").partition(":")
     return ErrorReport(
         error_class=name,
-        text="" if text is None else str(text),
+        text="" if text is None else _text(text),
         subclass=subclass,
         info=info if is_object(info) else {},
     )

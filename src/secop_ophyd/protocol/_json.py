@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from ._errors import BadJSON
-from ._guards import is_list, is_object
+from ._guards import is_list, is_object, safe_repr
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -46,11 +46,11 @@ def decode(data: bytes) -> Any:
         value: Any = json.loads(
             data.decode(errors="replace"), parse_constant=_refuse, parse_float=_finite
         )
+        return _replace_surrogates(value)
     except RecursionError:
         raise BadJSON("nested too deeply") from None
     except ValueError as error:
         raise BadJSON(f"not JSON: {error}: {shorten(data)}") from None
-    return _replace_surrogates(value)
 
 
 def _replace_surrogates(value: Any) -> Any:
@@ -75,12 +75,27 @@ def encode(value: Any) -> bytes:
         # msgspec writes null for a number that is not finite, and UTF-8
         if data.isascii() and b"null" not in data:
             return data
-    except (UnicodeEncodeError, TypeError, OverflowError, msgspec.MsgspecError):
-        pass
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        msgspec.MsgspecError,
+    ):
+        pass  # the slow way below can do it, or has the better message
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
     except (ValueError, TypeError, RecursionError) as error:
-        raise BadJSON(f"JSON cannot carry {shorten(repr(value))}: {error}") from None
+        raise BadJSON(f"JSON cannot carry {show(value)}: {error}") from None
+
+
+def show(value: Any, limit: int = 80) -> str:
+    """Return a value for an error message.
+
+    :param value: Anything that came from outside.
+    :param limit: The number of characters that are kept.
+    """
+    return shorten(safe_repr(value), limit)
 
 
 def shorten(text: str | bytes, limit: int = 80) -> str:

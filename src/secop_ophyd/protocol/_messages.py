@@ -6,6 +6,7 @@ SECoP 1.0 "Message structure", 2.0 messages.rst: a message is one line of
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from ._errors import InvalidMessage
@@ -49,6 +50,11 @@ def parse_message(line: bytes) -> Message:
     )
 
 
+def _token(text: str) -> bytes:
+    # A blank or a line break would make another message of it
+    return re.sub(r"[^!-~]", "?", text).encode("ascii")
+
+
 def format_message(action: str, specifier: str = "", *data: Any) -> bytes:
     """Make the line of a message, LF included.
 
@@ -57,9 +63,9 @@ def format_message(action: str, specifier: str = "", *data: Any) -> bytes:
     :param data: At most one JSON value; without any, the data is left out.
     :raises BadJSON: If JSON cannot carry the value.
     """
-    parts = [action.encode("ascii", errors="replace")]
+    parts = [_token(action)]
     if specifier or data:
-        parts.append(specifier.encode("ascii", errors="replace"))
+        parts.append(_token(specifier))
     parts.extend(encode(value) for value in data)
     return b" ".join(parts) + b"\n"
 
@@ -135,6 +141,8 @@ def parse_identity(line: bytes) -> Identity | None:
     """
     fields = line.rstrip(b"\r").decode(errors="replace").split(",")
     if len(fields) < 2 or "ISSE" not in fields[0] or fields[1] != "SECoP":
+        return None
+    if " " in fields[0]:  # a log line or an update that quotes one
         return None
     date, version, *_ = [*fields[2:], "", ""]
     return Identity(fields[0], date, version)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ._errors import InvalidMessage
 from ._guards import is_list, is_number, is_object
-from ._json import shorten
+from ._json import show
 
 
 class DataReport(NamedTuple):
@@ -47,7 +47,7 @@ def parse_data_report(data: Any) -> DataReport:
         return DataReport(data)
     value, qualifiers, *_ = [*data, None, None]
     if not data or not (qualifiers is None or is_object(qualifiers)):
-        raise InvalidMessage(f"not a data report: {shorten(repr(data))}")
+        raise InvalidMessage(f"not a data report: {show(data)}")
     if not qualifiers:
         return DataReport(value)
     return DataReport(value, _number(qualifiers.get("t")), _number(qualifiers.get("e")))

@@ -68,7 +68,10 @@ def random_value(info: DataInfo, random: Random) -> Any:
         case NumberInfo():
             low = -1e6 if info.min is None else info.min
             high = max(low, 1e6) if info.max is None else info.max
-            value = random.uniform(max(min(low, high), -1e300), min(high, 1e300))
+            low = min(low, high)
+            value = random.uniform(max(low, -1e300), min(high, 1e300))
+            # Outside, by rounding or since the limits themselves are that large
+            value = float(min(max(value, low), high))
             return info.from_json(info.to_json(value))
         case BoolInfo():
             return random.random() < 0.5
@@ -89,8 +92,9 @@ def random_value(info: DataInfo, random: Random) -> Any:
         case StructInfo():
             return {k: random_value(m, random) for k, m in info.members.items()}
         case MatrixInfo():
+            most = 5 if len(info.maxlen) < 4 else 2
             shape = [
-                random.randint(1, max(1, min(n, 5))) for n in reversed(info.maxlen)
+                random.randint(min(n, 1), min(n, most)) for n in reversed(info.maxlen)
             ]
             numbers = [random.randint(0, 100) for _ in range(int(np.prod(shape)))]
             return np.array(numbers, info.elementtype).reshape(shape)

@@ -1,0 +1,89 @@
+# Needs Python 3.11 to 3.13, make and git; `make help` lists the targets.
+#
+#   make test PYTHON=python3.12        choose the interpreter
+#   make test ARGS="-k scan -x"        options for pytest
+#   make demo ARGS=--help              options for the demo
+
+PYTHON ?=
+ARGS   ?=
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+CHOSEN := $(VENV)/.chosen
+PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
+
+# Plots go to files, not to windows; MPLBACKEND=qtagg make demo shows them
+MPLBACKEND ?= Agg
+export MPLBACKEND
+
+# Runs, is 3.11 to 3.13, and can make virtual environments. A name on the PATH is
+# no proof: pyenv leaves names that fail, Debian leaves venv out
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+USABLE  := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+.PHONY: help demo test lint format docs check clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    simulated SEC node, a scan and its plot"
+	@echo "make test    the whole test suite"
+	@echo "make lint    style, types and layers"
+	@echo "make format  put the code into the common style"
+	@echo "make docs    documentation, in build/html"
+	@echo "make check   lint, test and docs"
+	@echo "make clean   remove everything that make has made"
+
+demo: $(VENV)/.demo
+	@$(BIN)/python -m secop_ophyd.demo $(ARGS)
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
+
+docs: $(VENV)/.dev
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning -b html docs build/html
+	@echo "The documentation is in build/html/index.html"
+
+check: lint test docs
+
+clean:
+	rm -rf $(VENV) build dist docs/_api src/*.egg-info demo.png
+	rm -rf .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	find src tests docs examples -name __pycache__ -exec rm -rf {} +
+
+# Another PYTHON than that of the existing environment asks for a new one
+ifneq ($(PYTHON),)
+ifneq ($(PYTHON),$(shell cat $(CHOSEN) 2>/dev/null))
+.PHONY: $(VENV)/.demo
+endif
+endif
+
+# The demo needs much less than a developer does
+$(VENV)/.demo: pyproject.toml
+	@found=; for python in $(PYTHONS); do \
+	  if "$$python" -c '$(USABLE)' >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "No usable Python among: $(PYTHONS)" >&2; \
+	  echo "Needed: Python 3.11, 3.12 or 3.13 with its venv module (Debian: python3-venv)." >&2; \
+	  echo "Choose one with: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$("$$found" --version), once: half a minute"; \
+	"$$found" -m venv --clear $(VENV) && echo "$$found" > $(CHOSEN)
+	@$(PIP) install --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "Adding the tools for development, once: half a minute"
+	@$(PIP) install --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,22 @@
+"""An asyncio client of SEC nodes, which needs no ophyd and no bluesky."""
+
+from ._client import ClientOptions, ConnectionState, Pong, SecopClient
+from ._connection import Connection
+from ._parameter import Listener, Parameter, Reading
+from ._shared import acquire_client, release_client
+
+__all__ = [
+    # The client
+    "SecopClient",
+    "ClientOptions",
+    "ConnectionState",
+    "Pong",
+    # Parameters
+    "Parameter",
+    "Reading",
+    "Listener",
+    # For who builds on it
+    "Connection",
+    "acquire_client",
+    "release_client",
+]

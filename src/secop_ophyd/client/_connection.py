@@ -1,0 +1,419 @@
+"""One TCP connection to a SEC node: requests out, replies matched, events on.
+
+SECoP replies carry no identifier, so a reply belongs to the oldest request with
+its action and specifier. A request that nobody waits for any more keeps its place
+until it is answered, or the reply to it would be taken for the reply to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from secop_ophyd.protocol import (
+    REPLIES,
+    ConnectionLost,
+    Identity,
+    InvalidMessage,
+    LineBuffer,
+    Message,
+    NotASecNode,
+    RequestTimeout,
+    SecopError,
+    format_message,
+    make_error,
+    parse_error_report,
+    parse_identity,
+    parse_message,
+    shorten,
+)
+
+# What a request waits for, by the action that comes back
+_ANSWERS = {
+    **{reply: request for request, reply in REPLIES.items()},
+    **{f"error_{request}": request for request in REPLIES},
+}
+# Two of them at once could be executed in the other order by a parallel node
+_WRITES = frozenset({"change", "do"})
+# Asked once and without specifier, but nodes differ in what they answer
+_ANY_SPECIFIER = frozenset({"describe", "activate"})
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+
+def _key(action: str, specifier: str) -> tuple[str, str]:
+    """Return what a request and its reply have in common."""
+    return action, "" if action in _ANY_SPECIFIER else specifier
+
+
+class Request:
+    """A request that was made and not settled yet.
+
+    :param action: What is asked for.
+    :param specifier: What it is about.
+    :param line: The bytes to send.
+    :param future: Where the reply goes.
+    :param patient: Whether the time starts anew with everything that is received.
+    """
+
+    __slots__ = (
+        "action",
+        "specifier",
+        "line",
+        "future",
+        "patient",
+        "timeout",
+        "timer",
+        "made_at",
+        "sent",
+        "expired",
+    )
+
+    def __init__(
+        self,
+        action: str,
+        specifier: str,
+        line: bytes,
+        future: asyncio.Future[Message],
+        patient: bool,
+        timeout: float | None,
+        made_at: float,
+    ):
+        self.action = action
+        self.specifier = specifier
+        self.line = line
+        self.future = future
+        self.patient = patient
+        self.timeout = timeout
+        self.timer: asyncio.TimerHandle | None = None
+        self.made_at = made_at
+        self.sent = False
+        self.expired = False
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.specifier}".strip()
+
+    @property
+    def module(self) -> str:
+        """Name of the module it is about."""
+        return self.specifier.partition(":")[0]
+
+    def fail(self, error: Exception) -> None:
+        """Give up waiting, unless that happened already."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Connection(asyncio.Protocol):
+    """A connection that is open, from the first byte to the last.
+
+    :param name: The address of the node, for messages.
+    :param log: Where messages and oddities go.
+    :param on_message: Called in wire order with all that tells about parameters:
+        updates, replies, errors; before the request that it answers is settled.
+    :param on_lost: Called once at the end, with the connection and the reason.
+    :param window: How many requests may be unanswered at once.
+    :param max_line: The longest line to accept, in bytes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        log: logging.Logger,
+        on_message: Callable[[Message], None],
+        on_lost: Callable[[Connection, ConnectionLost], None],
+        window: int,
+        max_line: int,
+    ):
+        self._name = name
+        self._log = log
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._window = window
+        self._buffer = LineBuffer(max_line)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._socket: Any = None
+        self._identity: asyncio.Future[Identity] | None = None
+        self._foreign_line = ""
+        self._reason: ConnectionLost | None = None
+        self.closed = self._loop.create_future()
+        self.last_received = self._loop.time()
+        # Sent and unanswered, by what answers them
+        self._unanswered: dict[tuple[str, str], deque[Request]] = {}
+        self._on_wire = 0
+        # Ready to be sent, but the window is full
+        self._ready: deque[Request] = deque()
+        # Per module, the first one is ready or sent
+        self._writes: dict[str, deque[Request]] = {}
+
+    @property
+    def lost(self) -> ConnectionLost | None:
+        """Why the connection has ended, None while it has not."""
+        return self._reason
+
+    # Requests
+
+    def identify(self) -> asyncio.Future[Identity]:
+        """Ask who is there; other lines before the answer are skipped."""
+        self._identity = self._loop.create_future()
+        self._send_line(b"*IDN?\n")
+        return self._identity
+
+    def request(
+        self,
+        action: str,
+        specifier: str = "",
+        *data: Any,
+        timeout: float | None,
+        urgent: bool = False,
+        patient: bool = False,
+    ) -> asyncio.Future[Message]:
+        """Make a request; the future gets the message of the reply.
+
+        :param action: What to ask for.
+        :param specifier: What it is about.
+        :param data: At most one JSON value.
+        :param timeout: Seconds until the future fails, None for never.
+        :param urgent: Send it at once, whatever else is waiting.
+        :param patient: Count the time since anything was received.
+        :raises ConnectionLost: If there is no connection (from the future).
+        :raises RequestTimeout: If there is no reply in time (from the future).
+        :raises NodeError: If the node refuses (from the future).
+        """
+        line = format_message(action, specifier, *data)
+        now = self._loop.time()
+        future: asyncio.Future[Message] = self._loop.create_future()
+        request = Request(action, specifier, line, future, patient, timeout, now)
+        if self._reason or self._transport is None:
+            request.fail(self._reason or ConnectionLost(f"{self._name}: not connected"))
+            return future
+        if timeout is not None:
+            request.timer = self._loop.call_later(timeout, self._expire, request)
+        if urgent:
+            self._send(request)
+        elif action in _WRITES:
+            queue = self._writes.setdefault(request.module, deque())
+            queue.append(request)
+            if len(queue) == 1:
+                self._ready.append(request)
+        else:
+            self._ready.append(request)
+        self._send_ready()
+        return future
+
+    def _send_ready(self) -> None:
+        while self._ready and self._on_wire < self._window:
+            request = self._ready.popleft()
+            if request.future.done():  # cancelled or too late: never send it
+                self._next_write(request)
+            else:
+                self._send(request)
+
+    def _send(self, request: Request) -> None:
+        request.sent = True
+        key = _key(request.action, request.specifier)
+        self._unanswered.setdefault(key, deque()).append(request)
+        self._on_wire += 1
+        self._send_line(request.line)
+
+    def _send_line(self, line: bytes) -> None:
+        if self._transport is None:
+            return
+        if self._log.isEnabledFor(logging.DEBUG):
+            self._log.debug("%s > %s", self._name, _shown(line))
+        self._transport.write(line)
+
+    def _next_write(self, request: Request) -> None:
+        queue = self._writes.get(request.module)
+        if request.action not in _WRITES or not queue or queue[0] is not request:
+            return
+        queue.popleft()
+        if queue:
+            self._ready.append(queue[0])
+        else:
+            del self._writes[request.module]
+
+    def _expire(self, request: Request) -> None:
+        timeout = request.timeout or 0.0
+        if request.patient:
+            rest = self.last_received + timeout - self._loop.time()
+            if rest > 0:
+                request.timer = self._loop.call_later(rest, self._expire, request)
+                return
+        request.expired = True
+        request.fail(RequestTimeout(self._why_late(request, timeout)))
+        if not request.sent:
+            return  # it is passed over when its turn comes
+        self._on_wire -= 1
+        if request.action not in _WRITES:
+            # A late reply is an update then, and cannot be mistaken
+            self._forget(request)
+        self._send_ready()
+
+    def _why_late(self, request: Request, timeout: float) -> str:
+        text = f"{self._name}: no answer to '{request}' within {timeout:g} s"
+        if request.sent:
+            return text
+        blocking = self._writes.get(request.module, ())
+        if blocking and blocking[0] is not request:
+            waiting = self._loop.time() - blocking[0].made_at
+            return (
+                f"{text}; it was never sent, since '{blocking[0]}' "
+                f"has been unanswered for {waiting:.1f} s"
+            )
+        return f"{text}; it was never sent, since {self._on_wire} others are unanswered"
+
+    def _forget(self, request: Request) -> None:
+        for key, requests in self._unanswered.items():
+            if request in requests:
+                requests.remove(request)
+                if not requests:
+                    del self._unanswered[key]
+                return
+
+    # What the node sends
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._socket = transport.get_extra_info("socket")
+
+    def data_received(self, data: bytes) -> None:
+        if _QUICKACK is not None and self._socket is not None:
+            # frappy's server sends an update and a reply in two segments; the
+            # second one waits 44 ms for an acknowledgement that Linux delays
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self.last_received = self._loop.time()
+        try:
+            lines = self._buffer.feed(data)
+        except InvalidMessage as error:
+            self.abort(ConnectionLost(f"{self._name}: {error}"))
+            return
+        for line in lines:
+            if self._reason:
+                return
+            self._line_received(line)
+
+    def _line_received(self, line: bytes) -> None:
+        if self._log.isEnabledFor(logging.DEBUG):
+            self._log.debug("%s < %s", self._name, _shown(line))
+        message = parse_message(line)
+        if message.action == "update" or message.action == "error_update":
+            self._on_message(message)
+        elif self._identity and not self._identity.done():
+            self._identity_received(line, self._identity)
+        elif message.action in _ANSWERS:
+            self._answer_received(message)
+        elif message.action == "error":
+            self._answer_only_request(message)
+        elif message.action == "error_closed":  # 2.0: describe again
+            self.abort(ConnectionLost(f"{self._name}: the node ended the session"))
+        else:
+            self._on_message(message)
+
+    def _identity_received(
+        self, line: bytes, waiting: asyncio.Future[Identity]
+    ) -> None:
+        identity = parse_identity(line)
+        if identity:
+            waiting.set_result(identity)
+        elif not self._foreign_line and line.strip():
+            self._foreign_line = shorten(line.strip())
+            if line.startswith((b"HTTP/", b"SSH-", b"220 ")):
+                self.abort(ConnectionLost(f"{self._name}: not a SEC node"))
+
+    def not_a_sec_node(self) -> NotASecNode:
+        """Return the error for a node that did not tell who it is."""
+        answer = f"'{self._foreign_line}'" if self._foreign_line else "nothing"
+        return NotASecNode(f"{self._name} is not a SEC node: it answered {answer}")
+
+    def _answer_received(self, message: Message) -> None:
+        action = _ANSWERS[message.action]
+        key = _key(action, message.specifier)
+        requests = self._unanswered.get(key)
+        failed = message.action.startswith("error_")
+        self._on_message(message)
+        if requests:
+            request = requests.popleft()
+            if not requests:
+                del self._unanswered[key]
+            self._settle(request, message, failed)
+        elif failed:
+            self._answer_only_request(message)
+
+    def _answer_only_request(self, message: Message) -> None:
+        """Attribute an error to the only request that it can be about."""
+        waiting = [r for requests in self._unanswered.values() for r in requests]
+        if len(waiting) == 1:
+            self._forget(waiting[0])
+            self._settle(waiting[0], message, failed=True)
+        else:
+            self._log.warning(
+                "%s: an error that belongs to no request: %s %s %s",
+                self._name,
+                shorten(message.action),
+                shorten(message.specifier),
+                shorten(message.data),
+            )
+
+    def _settle(self, request: Request, message: Message, failed: bool) -> None:
+        if request.timer:
+            request.timer.cancel()
+        if not request.expired:
+            self._on_wire -= 1
+        self._next_write(request)
+        if not failed:
+            if not request.future.done():
+                request.future.set_result(message)
+        else:
+            where = f"{self._name} {request}"
+            try:
+                report = parse_error_report(message.value())
+                error: SecopError = make_error(report, where)
+            except SecopError as unreadable:
+                error = type(unreadable)(f"{where}: {unreadable}")
+            request.fail(error)
+        self._send_ready()
+
+    # The end
+
+    def abort(self, reason: ConnectionLost) -> None:
+        """End the connection at once; `closed` tells when the socket is gone.
+
+        :param reason: What all pending and later requests fail with.
+        """
+        self._reason = self._reason or reason
+        if self._transport is not None:
+            self._transport.abort()
+        else:
+            self.connection_lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        detail = f": {exc}" if exc else ""
+        self._reason = reason = self._reason or ConnectionLost(
+            f"{self._name}: the connection was lost{detail}"
+        )
+        self._transport = self._socket = None
+        sent, queued = self._unanswered.values(), self._writes.values()
+        for requests in (*sent, self._ready, *queued):
+            for request in requests:
+                if request.timer:
+                    request.timer.cancel()
+                never = "" if request.sent else "; it was never sent"
+                request.fail(ConnectionLost(f"{reason} (during '{request}'{never})"))
+        self._unanswered.clear()
+        self._ready.clear()
+        self._writes.clear()
+        if self._identity and not self._identity.done():
+            self._identity.set_exception(self.not_a_sec_node())
+        if not self.closed.done():
+            self.closed.set_result(None)
+            self._on_lost(self, reason)
+
+
+def _shown(line: bytes) -> str:
+    """Return a line as it is shown in the log."""
+    return shorten(line.rstrip(b"\r\n"), 2000)

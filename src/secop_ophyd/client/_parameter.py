@@ -1,0 +1,203 @@
+"""The state of one parameter: its last reading, and who wants to hear of new ones."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from secop_ophyd.protocol import (
+    MISSING,
+    ConnectionLost,
+    DataInfo,
+    DescriptionChanged,
+    NoValueYet,
+    ParameterDescription,
+    SecopError,
+    decode,
+    make_error,
+    parse_data_report,
+    parse_error_report,
+)
+
+# Nothing is wrong, or the client says it once for all parameters
+_QUIET = (NoValueYet, ConnectionLost, DescriptionChanged)
+
+
+class Reading:
+    """What is known of a parameter: a value, or why there is none.
+
+    :param value: The value in the Python form of its datainfo.
+    :param timestamp: The node's time of it in UNIX seconds; the time of its arrival
+        if the node tells none.
+    :param uncertainty: The node's qualifier `e`, in the unit of the value, or None.
+    :param error: Why there is no value: the node's error, or that there is no
+        connection.
+    """
+
+    __slots__ = ("_value", "timestamp", "uncertainty", "error")
+
+    def __init__(
+        self,
+        value: Any,
+        timestamp: float,
+        uncertainty: float | None = None,
+        error: SecopError | None = None,
+    ):
+        self._value = value
+        self.timestamp = timestamp
+        self.uncertainty = uncertainty
+        self.error = error
+
+    @property
+    def value(self) -> Any:
+        """The value.
+
+        :raises SecopError: If there is none.
+        """
+        if self.error is not None:
+            # Without the traceback of earlier times, which would only grow
+            raise self.error.with_traceback(None)
+        return self._value
+
+    def __repr__(self) -> str:
+        if self.error is not None:
+            return f"Reading(error={self.error!r}, timestamp={self.timestamp})"
+        return f"Reading({self._value!r}, timestamp={self.timestamp})"
+
+
+Listener = Callable[[Reading], None]
+"""Is called in the event loop, in wire order, with each new reading."""
+
+
+def read_report(data: bytes, info: DataInfo, arrived: float) -> Reading:
+    """Make a reading of the data of an `update`, `reply` or `changed`.
+
+    :param data: The JSON as it came.
+    :param info: The type of the value.
+    :param arrived: UNIX seconds, for nodes that send no timestamp.
+    :raises SecopError: If the data is not JSON, no data report or no such value.
+    """
+    report = parse_data_report(decode(data))
+    timestamp = arrived if report.timestamp is None else report.timestamp
+    return Reading(info.from_json(report.value), timestamp, report.uncertainty)
+
+
+class Parameter:
+    """A parameter of a node, as far as the node told about it.
+
+    :param node: Address of the node, for messages.
+    :param description: What the node says about it.
+    :param log: Where oddities go.
+    """
+
+    __slots__ = ("description", "_node", "_log", "_reading", "_data", "_listeners")
+
+    def __init__(
+        self, node: str, description: ParameterDescription, log: logging.Logger
+    ):
+        self.description = description
+        self._node = node
+        self._log = log
+        self._listeners: dict[object, Listener] = {}
+        # The last update, until someone wants to know: most are never looked at
+        self._data: tuple[bytes, float] | None = None
+        now = time.time()
+        if description.constant is not MISSING:
+            self._reading = Reading(description.constant, now)
+        else:
+            error = NoValueYet(f"{self}: the node has not told a value yet")
+            self._reading = Reading(None, now, error=error)
+
+    def __str__(self) -> str:
+        return f"{self._node} {self.description.specifier}"
+
+    @property
+    def reading(self) -> Reading:
+        """The last that is known of it."""
+        if self._data is not None:
+            data, arrived = self._data
+            self._data = None
+            self._change_to(self._decode(data, arrived))
+        return self._reading
+
+    @property
+    def listeners(self) -> int:
+        """How many listeners there are."""
+        return len(self._listeners)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call a function with each new reading from now on.
+
+        An exception that it raises is logged, and nothing else happens.
+
+        :param listener: The function; it must not block.
+        :return: A function that ends it.
+        """
+        key = object()
+        self._listeners[key] = listener
+
+        def unsubscribe() -> None:
+            self._listeners.pop(key, None)
+
+        return unsubscribe
+
+    def update(self, data: bytes) -> None:
+        """Take the data of an `update`, `reply` or `changed`."""
+        self._data = (data, time.time())
+        if self._listeners:
+            self._notify(self.reading)
+
+    def update_error(self, data: bytes) -> None:
+        """Take the data of an `error_update` or `error_read`."""
+        now = time.time()
+        try:
+            report = parse_error_report(decode(data))
+            timestamp = report.info.get("t")
+            if isinstance(timestamp, int | float):
+                now = float(timestamp)
+            error: SecopError = make_error(report, str(self))
+        except SecopError as unreadable:
+            error = self._located(unreadable)
+        self.invalidate(error, now)
+
+    def invalidate(self, error: SecopError, timestamp: float | None = None) -> None:
+        """Put it into a state without value.
+
+        :param error: What everyone gets who wants to have a value.
+        :param timestamp: Since when, in UNIX seconds.
+        """
+        if self.description.constant is not MISSING:
+            return
+        self._data = None
+        now = time.time() if timestamp is None else timestamp
+        self._change_to(Reading(None, now, error=error))
+        if self._listeners:
+            self._notify(self._reading)
+
+    def _decode(self, data: bytes, arrived: float) -> Reading:
+        try:
+            return read_report(data, self.description.datainfo, arrived)
+        except SecopError as error:
+            return Reading(None, arrived, error=self._located(error))
+
+    def _located(self, error: SecopError) -> SecopError:
+        return type(error)(f"{self}: {error}")
+
+    def _change_to(self, reading: Reading) -> None:
+        before, self._reading = self._reading, reading
+        # One line for each transition, a broken sensor must not flood the log
+        if reading.error is None:
+            if before.error is not None and not isinstance(before.error, _QUIET):
+                self._log.info("%s: has a value again", self)
+        elif type(reading.error) is not type(before.error):
+            if not isinstance(reading.error, _QUIET):
+                self._log.warning("%s", reading.error)
+
+    def _notify(self, reading: Reading) -> None:
+        for listener in list(self._listeners.values()):
+            try:
+                listener(reading)
+            except Exception:
+                self._log.exception("%s: a listener failed", self)

@@ -1,0 +1,34 @@
+"""Class files for nodes: from descriptions to typed Python, and the names in it."""
+
+from ._classes import BASE_CLASSES
+from ._files import read_descriptions, write_class_file
+from ._names import (
+    MemberNames,
+    ModuleNames,
+    class_name,
+    enum_members,
+    member_names,
+    module_class_name,
+    module_names,
+)
+from ._render import render
+from ._types import datatype_text, property_text
+
+__all__ = [
+    # Files
+    "render",
+    "write_class_file",
+    "read_descriptions",
+    # Names, which the devices have in common with the files
+    "MemberNames",
+    "member_names",
+    "ModuleNames",
+    "module_names",
+    "enum_members",
+    "class_name",
+    "module_class_name",
+    # Types
+    "BASE_CLASSES",
+    "datatype_text",
+    "property_text",
+]

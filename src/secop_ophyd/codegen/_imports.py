@@ -1,0 +1,77 @@
+"""What a class file imports: exactly what it uses."""
+
+from __future__ import annotations
+
+import ast
+
+from ._text import WIDTH
+
+_SOURCES = {
+    "collections.abc": ("Sequence",),
+    "typing": ("Annotated as A", "Any", "NotRequired", "TypedDict"),
+    "numpy": ("ndarray",),
+    "ophyd_async.core": (
+        "Array1D",
+        "SignalR",
+        "SignalRW",
+        "StandardReadableFormat as Format",
+        "StrictEnum",
+        "SupersetEnum",
+    ),
+    "secop_ophyd.SECoPDevices": (
+        "ParameterType as ParamT",
+        "PropertyType as PropT",
+        "SecopAction",
+        "SECoPBaseDevice",
+        "SecopCommand",
+        "SECoPCommunicatorDevice",
+        "SECoPMoveableDevice",
+        "SECoPNodeDevice",
+        "SecopQuery",
+        "SECoPReadableDevice",
+        "SECoPWritableDevice",
+    ),
+}
+_STANDARD_LIBRARY = ("collections.abc", "typing")
+
+
+def _bound(item: str) -> str:
+    return item.rpartition(" as ")[2]
+
+
+IMPORTED_NAMES = {_bound(x) for items in _SOURCES.values() for x in items} | {"np"}
+"""The names that no class in a file can have."""
+
+
+def names_in(source: str) -> set[str]:
+    """Return the names that source refers to."""
+    return {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)}
+
+
+def import_lines(body: str) -> list[list[str]]:
+    """Return the imports of a file, in groups and in the order of isort.
+
+    :param body: The source that needs them.
+    """
+    used = names_in(body)
+    standard: list[str] = []
+    others = ["import numpy as np"] if "np" in used else []
+    for module, items in _SOURCES.items():
+        group = standard if module in _STANDARD_LIBRARY else others
+        group += _from(module, [item for item in items if _bound(item) in used])
+    return [group for group in (standard, others) if group]
+
+
+def _from(module: str, items: list[str]) -> list[str]:
+    """Import names from a module; those with another name on lines of their own."""
+    plain = [item for item in items if " as " not in item]
+    statements = [[item] for item in items if " as " in item]
+    statements += [plain] if plain else []
+    lines: list[str] = []
+    for names in sorted(statements, key=lambda names: names[0].casefold()):
+        line = f"from {module} import {', '.join(names)}"
+        if len(line) <= WIDTH:
+            lines.append(line)
+        else:
+            lines += [f"from {module} import (", *(f"    {n}," for n in names), ")"]
+    return lines

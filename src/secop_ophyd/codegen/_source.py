@@ -1,0 +1,225 @@
+"""The source of the classes of a file, as lines."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from secop_ophyd.protocol import (
+    CommandDescription,
+    EnumInfo,
+    ModuleDescription,
+    ParameterDescription,
+    StructInfo,
+)
+
+from ._classes import EnumValues, ModuleClass
+from ._imports import names_in
+from ._names import ClassNames, identifier, member_identifiers, member_names
+from ._text import WIDTH, bracketed, comment, docstring, literal, quote, width
+from ._types import Path, argument_text, code_text, datatype_text, property_text
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An annotation.
+
+    :param attribute: What is annotated.
+    :param type: The type, as source.
+    :param note: What the comment says.
+    """
+
+    attribute: str
+    type: str
+    note: str = ""
+
+    def source(self, aliases: Mapping[str, str]) -> list[str]:
+        """Return it with its comment: behind it where that fits, else above it.
+
+        :param aliases: The names to use instead of others.
+        """
+        text = self.type
+        for name, alias in aliases.items():
+            text = re.sub(rf"(?<![\w.]){name}\b", alias, text)
+        code = bracketed(f"{self.attribute}: ", text, 4)
+        behind = "  ".join([*code, *comment(self.note)])
+        if len(code) == 1 and width(behind) <= WIDTH:
+            return [behind]
+        return [f"    {line}" for line in comment(self.note, WIDTH - 4)] + code
+
+
+def class_blocks(
+    names: ClassNames,
+    name: str,
+    base: str,
+    text: str,
+    sections: Mapping[str, Sequence[Line]],
+) -> list[list[str]]:
+    """Return a class that consists of annotations, after the aliases that it needs.
+
+    :param names: Hands out the names of the aliases.
+    :param name: Its name.
+    :param base: The class that it is derived from.
+    :param text: What its docstring says.
+    :param sections: The annotations under each heading.
+    """
+    aliases = _aliases([x for lines in sections.values() for x in lines], names)
+    parts = [docstring(text, 4)] + [
+        [f"    # {title}", *(x for line in lines for x in line.source(aliases))]
+        for title, lines in sections.items()
+        if lines
+    ]
+    body = [x for part in parts if part for x in ("", *part)]
+    block = [f"class {name}({base}):", *(body[1:] or ["    pass"])]
+    assignments = [f"{alias} = {hidden}" for hidden, alias in aliases.items()]
+    return [assignments, block] if aliases else [block]
+
+
+def _aliases(lines: Sequence[Line], names: ClassNames) -> dict[str, str]:
+    """Give another name to what is hidden by an attribute, e.g. in `LN2: LN2`.
+
+    Python does not mind, but type checkers do.
+    """
+    attributes = {line.attribute for line in lines}
+    used = {name for line in lines for name in names_in(line.type)}
+    return {name: names.take(f"_{name}_type") for name in sorted(attributes & used)}
+
+
+def module_blocks(module_class: ModuleClass, names: ClassNames) -> list[list[str]]:
+    """Return the class of a module, after the classes that its annotations need.
+
+    :param module_class: What to write.
+    :param names: Hands out the names of the other classes.
+    """
+    return _ModuleSource(module_class, names).blocks()
+
+
+class _ModuleSource:
+    def __init__(self, module_class: ModuleClass, names: ClassNames):
+        self._class = module_class
+        self._names = names
+        self._others: list[list[str]] = []
+        self._enums: dict[Path, str] = {}
+
+    def blocks(self) -> list[list[str]]:
+        for path, values in self._class.enums.items():
+            self._enums[path] = self._names.take(self._name(path, "Enum"))
+            title = f"{' '.join(path)} enum for `{self._class.name}`."
+            self._others.append(_enum_block(self._enums[path], title, values))
+        module = self._class.modules[0]
+        names = member_names(module)
+        sections = {
+            "Module Properties": [
+                Line(names.properties[n], f"A[SignalR[{property_text(v)}], PropT()]")
+                for n, v in module.properties.items()
+            ],
+            "Module Parameters": [
+                Line(attribute, self._signal(attribute, p), self._note(attribute))
+                for attribute, p in (
+                    (names.parameters[n], p) for n, p in module.parameters.items()
+                )
+            ],
+            "Module Commands": [
+                Line(attribute, self._command(attribute, c), self._note(attribute))
+                for attribute, c in (
+                    (names.commands[n], c) for n, c in module.commands.items()
+                )
+            ],
+        }
+        text = self._class.common(lambda m: m.description)
+        blocks = class_blocks(
+            self._names, self._class.name, self._class.base, text, sections
+        )
+        return [*self._others, *blocks]
+
+    def _name(self, path: Path, *end: str) -> str:
+        parts = (identifier(part) for part in path)
+        name = "_".join(
+            [self._class.name, *(p[:1].upper() + p[1:] for p in parts if p)]
+        )
+        return "_".join([name[:60].rstrip("_"), *end])
+
+    def _signal(self, attribute: str, parameter: ParameterDescription) -> str:
+        kind = "SignalR" if parameter.readonly else "SignalRW"
+        enum_class = self._enums.get((attribute,), "StrictEnum")
+        text = datatype_text(parameter.datainfo, enum_class)
+        hinted = parameter.name in ("value", "target")
+        ending = ", Format.HINTED_SIGNAL" if hinted else ""
+        return f"A[{kind}[{text}], ParamT(){ending}]"
+
+    def _command(self, attribute: str, command: CommandDescription) -> str:
+        if command.argument is None and command.result is None:
+            return "SecopAction"
+        result = argument_text(
+            command.result, (attribute, "result"), code_text, self._struct
+        )
+        if command.argument is None:
+            return f"SecopQuery[{result}]"
+        argument = argument_text(
+            command.argument, (attribute, "arg"), self._argument_enum, self._struct
+        )
+        return f"SecopCommand[{argument}, {result}]"
+
+    def _argument_enum(self, path: Path, info: EnumInfo) -> str:
+        return f"{self._enums[path]} | str"
+
+    def _struct(self, path: Path, info: StructInfo) -> str:
+        is_argument = path[1] == "arg"
+        fields: dict[str, str] = {}
+        for key, member in info.members.items():
+            enum = self._argument_enum if is_argument else code_text
+            fields[key] = argument_text(member, (*path, key), enum, self._struct)
+        name = self._names.take(self._name(path))
+        optional = info.optional if is_argument else ()
+        self._others.append(_typed_dict_block(name, fields, optional))
+        return name
+
+    def _note(self, attribute: str) -> str:
+        """Return what all modules of the class agree about."""
+        text = self._class.common(lambda m: _described(m, attribute)[0])
+        unit = self._class.common(lambda m: _described(m, attribute)[1])
+        return "; ".join(filter(None, (text, f"Unit: ({unit})" if unit else "")))
+
+
+def _described(module: ModuleDescription, attribute: str) -> tuple[str, str]:
+    """Return the description and the unit of what has an attribute."""
+    names = member_names(module)
+    for name, parameter in module.parameters.items():
+        if names.parameters[name] == attribute:
+            return parameter.description, parameter.unit
+    for name, command in module.commands.items():
+        if names.commands[name] == attribute:
+            return command.description, ""
+    return "", ""
+
+
+def _enum_block(name: str, text: str, values: EnumValues) -> list[str]:
+    base = "StrictEnum" if values.strict else "SupersetEnum"
+    lines = [f"class {name}({base}):", *docstring(text, 4), ""]
+    for member, value in member_identifiers(values.values).items():
+        lead = f"    {member} = "
+        lines += f"{lead}{literal(value, len(lead), 4)}".split("\n")
+    return lines
+
+
+def _typed_dict_block(
+    name: str, fields: Mapping[str, str], optional: Collection[str]
+) -> list[str]:
+    texts = {
+        key: f"NotRequired[{text}]" if key in optional else text
+        for key, text in fields.items()
+    }
+    used = {x for text in texts.values() for x in names_in(text)}
+    if all(_is_field(key) and key not in used for key in fields):
+        lines = [x for k, t in texts.items() for x in bracketed(f"{k}: ", t, 4)]
+        return [f"class {name}(TypedDict):", *lines]
+    lines = [x for k, t in texts.items() for x in bracketed(f"{quote(k)}: ", t, 8, ",")]
+    return [f"{name} = TypedDict(", f'    "{name}",', "    {", *lines, "    },", ")"]
+
+
+def _is_field(key: str) -> bool:
+    """Tell whether a key can be a name in a class, and stays what it is there."""
+    is_identifier = key.isascii() and key.isidentifier()
+    return is_identifier and not keyword.iskeyword(key) and not key.startswith("__")

@@ -1,0 +1,156 @@
+"""The types that annotations give to data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from secop_ophyd.protocol import (
+    ArrayInfo,
+    BlobInfo,
+    BoolInfo,
+    DataInfo,
+    DoubleInfo,
+    EnumInfo,
+    IntInfo,
+    MatrixInfo,
+    ScaledInfo,
+    StringInfo,
+    StructInfo,
+    TupleInfo,
+)
+
+from ._text import is_list
+
+Path = tuple[str, ...]
+"""Where a type is used in a class: attribute, then the keys inside."""
+
+
+def datatype_text(info: DataInfo, enum_class: str = "StrictEnum") -> str:
+    """Return the datatype of a signal, as source.
+
+    :param info: The data type of a parameter.
+    :param enum_class: Name of the class of its enum, if there is one.
+    """
+    match info:
+        case DoubleInfo() | ScaledInfo():
+            return "float"
+        case IntInfo():
+            return "int"
+        case BoolInfo():
+            return "bool"
+        case StringInfo():
+            return "str"
+        case EnumInfo():
+            return enum_class
+        case BlobInfo():
+            return "Array1D[np.uint8]"
+        case TupleInfo() | StructInfo() | MatrixInfo():
+            return "ndarray"
+        case ArrayInfo(members=members):
+            return _array_text(members, enum_class)
+        case _:
+            return "Any"
+
+
+def _array_text(members: DataInfo, enum_class: str) -> str:
+    match members:
+        case StringInfo() | EnumInfo():
+            return f"Sequence[{datatype_text(members, enum_class)}]"
+        case TupleInfo() | StructInfo():
+            return "ndarray"
+        case ArrayInfo():
+            return "ndarray" if _element(members) else "Any"
+        case _:
+            element = _element(members)
+            return f"Array1D[{element}]" if element else "Any"
+
+
+def _element(info: DataInfo) -> str:
+    """Return the numpy type of numbers, in regular arrays too; else nothing."""
+    match info:
+        case DoubleInfo() | ScaledInfo():
+            return "np.float64"
+        case IntInfo() if _is_int64(info.min or 0) and _is_int64(info.max or 0):
+            return "np.int64"
+        case BoolInfo():
+            return "np.bool_"
+        case ArrayInfo() if info.minlen == info.maxlen:
+            return _element(info.members)
+        case _:
+            return ""
+
+
+def _is_int64(value: int) -> bool:
+    return -(2**63) <= value < 2**63
+
+
+def code_text(path: Path, info: EnumInfo) -> str:
+    """Return the type of an enum in a result, which is its code."""
+    return "int"
+
+
+def signal_enum(info: DataInfo) -> EnumInfo | None:
+    """Return the enum that the datatype of a signal refers to, if there is one."""
+    match info:
+        case EnumInfo():
+            return info
+        case ArrayInfo(members=EnumInfo() as members):
+            return members
+        case _:
+            return None
+
+
+def property_text(value: Any) -> str:
+    """Return the datatype of the signal of a property, as source.
+
+    :param value: The value, as decoded from JSON. What is no scalar and no list of
+        texts or numbers is a `str` with its JSON.
+    """
+    if isinstance(value, bool | int | float | str):
+        return type(value).__name__
+    if is_list(value) and _is_uniform(value):
+        return "ndarray"
+    return "str"
+
+
+def argument_text(
+    info: DataInfo | None,
+    path: Path,
+    enum: Callable[[Path, EnumInfo], str],
+    struct: Callable[[Path, StructInfo], str],
+) -> str:
+    """Return the type of a command's argument or result, as source.
+
+    :param info: The data type, or None if there is none.
+    :param path: Where it is used.
+    :param enum: Gives the type of an enum.
+    :param struct: Gives the type of a struct.
+    """
+
+    def inner(member: DataInfo, *key: str) -> str:
+        return argument_text(member, (*path, *key), enum, struct)
+
+    match info:
+        case None:
+            return "None"
+        case EnumInfo():
+            return enum(path, info)
+        case StructInfo():
+            return struct(path, info)
+        case BlobInfo():
+            return "bytes"
+        case ArrayInfo():
+            return f"list[{inner(info.members)}]"
+        case TupleInfo():
+            texts = (inner(m, str(i)) for i, m in enumerate(info.members))
+            return f"tuple[{', '.join(texts)}]"
+        case _:
+            return datatype_text(info)
+
+
+def _is_uniform(values: list[Any]) -> bool:
+    kinds: set[type] = {type(v) for v in values}
+    if kinds <= {int, float}:
+        return float in kinds or all(_is_int64(v) for v in values if isinstance(v, int))
+    return kinds in ({str}, {bool})

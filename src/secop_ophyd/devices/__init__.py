@@ -1,0 +1,41 @@
+"""SEC nodes, modules, parameters and commands as ophyd-async devices."""
+
+from ._annotations import ParameterType, PropertyType
+from ._commands import (
+    SecopAction,
+    SecopCommand,
+    SecopCommandBase,
+    SecopQuery,
+)
+from ._connector import ModuleInfo
+from ._modules import (
+    SECoPBaseDevice,
+    SECoPCommunicatorDevice,
+    SECoPMoveableDevice,
+    SECoPReadableDevice,
+    SECoPWritableDevice,
+)
+from ._node import SECoPNodeDevice
+from ._options import ModuleOptions, NodeOptions
+
+__all__ = [
+    # Devices
+    "SECoPNodeDevice",
+    "SECoPBaseDevice",
+    "SECoPCommunicatorDevice",
+    "SECoPReadableDevice",
+    "SECoPWritableDevice",
+    "SECoPMoveableDevice",
+    "ModuleInfo",
+    # How to deal with them
+    "NodeOptions",
+    "ModuleOptions",
+    # Commands
+    "SecopCommandBase",
+    "SecopCommand",
+    "SecopQuery",
+    "SecopAction",
+    # Annotations of generated classes
+    "ParameterType",
+    "PropertyType",
+]

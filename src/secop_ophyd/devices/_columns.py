@@ -1,0 +1,223 @@
+"""Structured values as plain columns, one for each leaf.
+
+Neither Tiled nor databroker can store a structured value, so a tuple or a struct
+stays one value of its signal and becomes several data keys in documents.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from event_model import DataKey, Dtype, Limits, LimitsRange
+
+from secop_ophyd.protocol import (
+    ArrayInfo,
+    BlobInfo,
+    BoolInfo,
+    DataInfo,
+    EnumInfo,
+    IntInfo,
+    MatrixInfo,
+    NumberInfo,
+    StatusInfo,
+    StringInfo,
+    StructInfo,
+    TupleInfo,
+    device_name,
+)
+
+INT64 = np.iinfo(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A data key that gets a part of a value.
+
+    :param path: The fields to follow, empty for the value itself.
+    :param info: The data type of the part.
+    :param lengths: Lengths of the arrays around it; None for a varying one.
+    :param as_json: Whether no plain type can hold it, so that it is JSON text.
+    """
+
+    path: tuple[str, ...]
+    info: DataInfo
+    lengths: tuple[int | None, ...] = ()
+    as_json: bool = False
+
+    def key(self, name: str) -> str:
+        """Return the data key, given the name of the signal."""
+        return "-".join((name, *map(device_name, self.path)))
+
+    def take(self, value: Any) -> Any:
+        """Take the part from the value of the signal."""
+        for field in self.path:
+            value = value[field]
+        if self.as_json:
+            return to_json_text(value)
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            value = value.item()
+        return value.item() if isinstance(value, np.generic) else value
+
+    def datakey(self, source: str) -> DataKey:
+        """Describe the part.
+
+        :param source: The source of the signal.
+        """
+        if self.as_json:
+            datakey = DataKey(source=source, dtype="string", shape=[])
+        else:
+            datakey = describe_leaf(self.info, source, self.lengths)
+        return datakey | {"secop_datainfo": json.dumps(self.info.raw)}  # type: ignore[return-value]
+
+
+def to_json_text(value: Any) -> str:
+    """Return any value of a signal as JSON text."""
+    return json.dumps(value, default=_builtin, ensure_ascii=False)
+
+
+def _builtin(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        if value.dtype.names is None:
+            return value.tolist()
+        if value.ndim:
+            return list(value)
+        value = value[()]
+    if isinstance(value, np.void) and value.dtype.names:
+        return {name: value[name] for name in value.dtype.names}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, bytes):
+        return list(value)
+    raise TypeError(f"{value!r} has no JSON form")
+
+
+def is_plain(info: DataInfo) -> bool:
+    """Tell whether a value fits into one data key as it is."""
+    match info:
+        case NumberInfo() | BoolInfo() | EnumInfo() | StringInfo():
+            return True
+        case BlobInfo() | MatrixInfo():
+            return True
+        case ArrayInfo():
+            return is_regular(info)
+        case _:
+            return False
+
+
+def is_regular(info: ArrayInfo) -> bool:
+    """Tell whether an array always is a regular array of scalars.
+
+    An array of texts needs a fixed length in addition, for the archives' sake.
+    """
+    member = info.members
+    if isinstance(member, ArrayInfo):
+        fixed = member.minlen == member.maxlen
+        return fixed and is_regular(member) and not _is_text(member)
+    if isinstance(member, IntInfo):
+        return fits_int64(member)
+    if _is_text(info):
+        return info.minlen == info.maxlen
+    return isinstance(member, NumberInfo | BoolInfo)
+
+
+def _is_text(info: ArrayInfo) -> bool:
+    return isinstance(info.members, StringInfo | EnumInfo)
+
+
+def fits_int64(info: IntInfo) -> bool:
+    """Tell whether all allowed values have 64 bits, as far as it is known."""
+    low = 0 if info.min is None else info.min
+    high = 0 if info.max is None else info.max
+    return INT64.min <= low and high <= INT64.max
+
+
+def columns(info: DataInfo) -> list[Column]:
+    """Return the columns for a value of any type.
+
+    :param info: The data type.
+    """
+    return list(_columns(info, (), ()))
+
+
+def _columns(
+    info: DataInfo, path: tuple[str, ...], lengths: tuple[int | None, ...]
+) -> Iterator[Column]:
+    match info:
+        case StatusInfo():
+            code, text = info.members
+            # The code, not its name: the groups of codes are what is defined
+            yield Column((*path, "f0"), IntInfo(raw=code.raw), lengths)
+            yield Column((*path, "f1"), text, lengths)
+        case TupleInfo():
+            for i, member in enumerate(info.members):
+                yield from _columns(member, (*path, f"f{i}"), lengths)
+        case StructInfo():
+            for name, member in info.members.items():
+                yield from _columns(member, (*path, name), lengths)
+        case ArrayInfo(members=TupleInfo() | StructInfo()) if not lengths:
+            yield from _columns(info.members, path, (_length(info),))
+        case _:
+            # Arrays in an array of structs may differ in length from row to row
+            inner = isinstance(info, ArrayInfo | BlobInfo | MatrixInfo)
+            texts = isinstance(info, StringInfo | EnumInfo)
+            as_json = (inner and lengths) or (texts and None in lengths)
+            yield Column(path, info, lengths, bool(as_json) or not is_plain(info))
+
+
+def _length(info: ArrayInfo) -> int | None:
+    return info.minlen if info.minlen == info.maxlen else None
+
+
+def describe_leaf(
+    info: DataInfo, source: str, lengths: tuple[int | None, ...] = ()
+) -> DataKey:
+    """Describe a value that fits into one data key.
+
+    :param info: The data type.
+    :param source: Where it is from.
+    :param lengths: Lengths of the arrays around it.
+    """
+    shape = list(lengths)
+    while isinstance(info, ArrayInfo):
+        shape.append(_length(info))
+        info = info.members
+    dtype: Dtype
+    dtype_numpy: str | None = None
+    match info:
+        case IntInfo():
+            dtype, dtype_numpy = "integer", "<i8" if fits_int64(info) else None
+        case NumberInfo():
+            dtype, dtype_numpy = "number", "<f8"
+        case BoolInfo():
+            dtype, dtype_numpy = "boolean", "|b1"
+        case BlobInfo():
+            dtype, dtype_numpy = "array", "|u1"
+            shape.append(info.minbytes if info.minbytes == info.maxbytes else None)
+        case MatrixInfo():
+            dtype, dtype_numpy = "array", np.dtype(info.elementtype).str
+            shape.extend([None] * len(info.names))
+        case _:
+            # No numpy type, it would cut texts
+            dtype = "string"
+    datakey = DataKey(source=source, dtype="array" if shape else dtype, shape=shape)
+    if dtype_numpy is not None:
+        datakey["dtype_numpy"] = dtype_numpy
+    if isinstance(info, NumberInfo):
+        _describe_number(info, datakey)
+    if isinstance(info, EnumInfo):
+        datakey["choices"] = list(info.members)
+    return datakey
+
+
+def _describe_number(info: NumberInfo, datakey: DataKey) -> None:
+    if info.unit:
+        datakey["units"] = info.unit
+    if info.precision is not None:
+        datakey["precision"] = info.precision
+    if info.min is not None or info.max is not None:
+        limits = LimitsRange(low=info.min, high=info.max)
+        datakey["limits"] = Limits(control=limits)

@@ -1,0 +1,355 @@
+"""Fills devices with what a node describes.
+
+Children that a class annotates are made by ophyd-async's filler; it cannot fill
+others twice, so they are kept here and bound anew at each connect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bluesky.protocols import Reading
+from ophyd_async.core import (
+    Device,
+    DeviceConnector,
+    DeviceFiller,
+    NotConnectedError,
+    SignalR,
+    SignalRW,
+    StandardReadable,
+    StandardReadableFormat,
+)
+
+from secop_ophyd.client import SecopClient
+from secop_ophyd.codegen import MemberNames
+from secop_ophyd.protocol import (
+    CommandDescription,
+    DataInfo,
+    ModuleDescription,
+    ParameterDescription,
+)
+
+from ._annotations import ParameterType, PropertyType
+from ._backend import SecopSignalBackend
+from ._commands import SecopCommandBackend, command_type
+from ._contents import Contents, Item
+from ._options import ModuleOptions
+from ._sources import ParameterSource, PropertySource, Source
+
+_Format = StandardReadableFormat
+HINTED_PARAMETERS = frozenset({"value", "target"})
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleInfo:
+    """What a module is in SECoP.
+
+    :param name: Its SECoP name.
+    :param description: What the node says about it.
+    :param names: The attribute of each parameter, command and property.
+    :param client: The client of its node.
+    """
+
+    name: str
+    description: ModuleDescription
+    names: MemberNames
+    client: SecopClient
+
+
+@contextmanager
+def must_fit(device: Device, attribute: str, name: str) -> Generator[None, None, None]:
+    """Say where an annotation does not fit, and what to do about it.
+
+    :param device: The device that has the annotation.
+    :param attribute: The attribute that is annotated.
+    :param name: The SECoP name that it stands for.
+    """
+    try:
+        yield
+    except TypeError as error:
+        raise NotConnectedError(
+            f"{type(device).__name__}.{attribute} does not fit {name!r} of the node: "
+            f"{error}. Generate the class anew."
+        ) from error
+
+
+class FillingConnector(DeviceConnector):
+    """Makes and binds signals, commands and child devices of a device."""
+
+    def __init__(self) -> None:
+        self._filler: DeviceFiller[Any, Any, Any] | None = None
+        self._contents: Contents | None = None
+        # Formats of annotated signals, by their backends
+        self._formats: dict[int, StandardReadableFormat] = {}
+        self._annotated: frozenset[str] = frozenset()
+        # What was made for a node, by attribute
+        self._backends: dict[str, SecopSignalBackend] = {}
+        self._commands: dict[str, SecopCommandBackend] = {}
+
+    def create_children_from_annotations(self, device: Device) -> None:
+        if self._filler is not None:
+            return
+        self._filler = filler = DeviceFiller(
+            device, SecopSignalBackend, self._child_connector, SecopCommandBackend
+        )
+        for backend, extras in filler.create_signals_from_annotations(filled=False):
+            for extra in list(extras):
+                if isinstance(extra, StandardReadableFormat):
+                    # Formats are done by Contents, which knows about columns
+                    self._formats[id(backend)] = extra
+                    extras.remove(extra)
+                elif isinstance(extra, ParameterType | PropertyType):
+                    extras.remove(extra)
+        list(filler.create_devices_from_annotations(filled=False))
+        list(filler.create_commands_from_annotations(filled=False))
+        filler.check_created()
+        self._annotated = frozenset(name for name, _ in device.children())
+
+    def _child_connector(self) -> DeviceConnector:
+        return ModuleConnector()
+
+    @property
+    def filler(self) -> DeviceFiller[Any, Any, Any]:
+        """ophyd-async's filler, for what is annotated."""
+        if self._filler is None:
+            raise RuntimeError("Device.__init__ was not called")
+        return self._filler
+
+    def contents(
+        self, device: StandardReadable, is_module: bool, errors_as_nan: bool = False
+    ) -> Contents:
+        """Return what the device contributes to documents, made at first use."""
+        if self._contents is None:
+            self._contents = Contents(device, is_module)
+            device.add_readables([self._contents], _Format.CHILD)  # type: ignore[list-item]
+        self._contents.errors_as_nan = errors_as_nan
+        return self._contents
+
+    def bind_signal(
+        self,
+        device: Device,
+        attribute: str,
+        kind: type[SignalR[Any]],
+        make_source: Callable[[Any], Source],
+        default_format: StandardReadableFormat,
+    ) -> Item:
+        """Let a signal have its values from the node.
+
+        :param device: The device that has or gets the signal.
+        :param attribute: The attribute of the signal.
+        :param kind: `SignalR` or `SignalRW`.
+        :param make_source: Makes the source, given the annotated datatype.
+        :param default_format: Where it belongs if it is not annotated.
+        :raises TypeError: If an annotation does not fit.
+        """
+        signal: Any = dict(device.children()).get(attribute)
+        if attribute in self._annotated:
+            if type(signal) is SignalR:
+                kind = SignalR  # annotated as less than it is
+            backend = self.filler.fill_child_signal(attribute.rstrip("_"), kind)
+        elif attribute in self._backends:
+            backend = self._backends[attribute]
+        else:
+            backend = SecopSignalBackend()
+            # The client has a deadline for each request, and says more then
+            signal = kind(backend, timeout=None)
+            setattr(device, attribute, signal)
+        self._backends[attribute] = backend
+        backend.bind(make_source(backend.annotated))
+        format = self._formats.get(id(backend), default_format)
+        return Item(signal, backend, format)
+
+    def bind_command(
+        self, device: Device, attribute: str, description: CommandDescription
+    ) -> SecopCommandBackend:
+        """Return the backend of a command, made at first use.
+
+        :param device: The device that has or gets the command.
+        :param attribute: The attribute of the command.
+        :param description: What the node says about it.
+        :raises TypeError: If an annotation does not fit.
+        """
+        kind = command_type(description)
+        if attribute in self._annotated:
+            backend = self.filler.fill_child_command(attribute.rstrip("_"), kind)
+        elif attribute in self._commands:
+            backend = self._commands[attribute]
+        else:
+            backend = SecopCommandBackend()
+            setattr(device, attribute, kind(backend))
+        self._commands[attribute] = backend
+        return backend
+
+    def bind_properties(
+        self,
+        device: Device,
+        uri: str,
+        properties: Mapping[str, Any],
+        names: Mapping[str, str],
+        timestamp: float,
+    ) -> list[Item]:
+        """Let signals have the values of properties.
+
+        :param device: The device that has or gets them.
+        :param uri: Where they are.
+        :param properties: The properties as the node sent them.
+        :param names: The attribute of each of them.
+        :param timestamp: When the node sent them.
+        """
+        items: list[Item] = []
+        for name, attribute in names.items():
+
+            def source(datatype: Any, name: str = name) -> Source:
+                return PropertySource(
+                    f"{uri}/{name}", properties[name], timestamp, datatype
+                )
+
+            with must_fit(device, attribute, name):
+                items.append(
+                    self.bind_signal(
+                        device, attribute, SignalR, source, _Format.CONFIG_SIGNAL
+                    )
+                )
+        return items
+
+    def check_filled(self, device: Device, what: str) -> None:
+        """Check that the node has all that the class annotates.
+
+        :param device: The device.
+        :param what: The node or the module, for the message.
+        :raises NotConnectedError: If something is missing.
+        """
+        try:
+            self.filler.check_filled(what)
+        except RuntimeError as error:
+            missing = str(error).partition("provision ")[2] or str(error)
+            raise NotConnectedError(
+                f"{type(device).__name__} does not fit: {missing} is not there. "
+                "Generate the class anew."
+            ) from None
+
+
+class ModuleConnector(FillingConnector):
+    """Connects the device of a module; its node does the work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._info: ModuleInfo | None = None
+        self.options = ModuleOptions()
+        self._subscriptions: dict[Any, Callable[[], None]] = {}
+
+    @property
+    def info(self) -> ModuleInfo:
+        """What the module is in SECoP.
+
+        :raises NotConnectedError: If the node did not tell yet.
+        """
+        if self._info is None:
+            raise NotConnectedError("the SEC node is not connected")
+        return self._info
+
+    def fill(
+        self,
+        device: StandardReadable,
+        info: ModuleInfo,
+        options: ModuleOptions,
+        read_only: bool,
+        timestamp: float,
+    ) -> None:
+        """Fill the device with what the node describes.
+
+        :param device: The device of the module.
+        :param info: What it is in SECoP.
+        :param options: How to deal with it.
+        :param read_only: Whether to refuse all changes.
+        :param timestamp: When the node described it.
+        :raises NotConnectedError: If an annotation does not fit.
+        """
+        self._info = info
+        self.options = options
+        client, names = info.client, info.names
+        items: list[Item] = []
+        for name, parameter in info.description.parameters.items():
+            attribute = names.parameters[name]
+            with must_fit(device, attribute, name):
+                items.append(
+                    self._bind_parameter(device, attribute, parameter, read_only)
+                )
+        for name, command in info.description.commands.items():
+            attribute = names.commands[name]
+            with must_fit(device, attribute, name):
+                backend = self.bind_command(device, attribute, command)
+                backend.bind(client, command, read_only)
+        items += self.bind_properties(
+            device,
+            f"secop://{client.address}/{info.name}",
+            info.description.properties,
+            names.properties,
+            timestamp,
+        )
+        self.check_filled(device, f"module {info.name!r}")
+        self.contents(device, True, options.errors_as_nan).items = items
+
+    def _bind_parameter(
+        self,
+        device: Device,
+        attribute: str,
+        parameter: ParameterDescription,
+        read_only: bool,
+    ) -> Item:
+        client = self.info.client
+        enum_name = f"{parameter.module}_{attribute}_Enum"
+
+        def source(datatype: Any) -> Source:
+            state = client.parameter(parameter.module, parameter.name)
+            return ParameterSource(client, state, datatype, enum_name, read_only)
+
+        default = _Format.CONFIG_SIGNAL
+        if parameter.name in HINTED_PARAMETERS:
+            default = _Format.HINTED_SIGNAL
+        elif parameter.name == "status":
+            # Part of each reading, but nothing to plot
+            default = _Format.UNCACHED_SIGNAL
+        kind = SignalR if parameter.readonly else SignalRW
+        return self.bind_signal(device, attribute, kind, source, default)
+
+    # For the devices
+
+    @property
+    def target_datainfo(self) -> DataInfo | None:
+        """Data type of the target, None if it is not known."""
+        if self._info is None:
+            return None
+        return self._info.description.parameters["target"].datainfo
+
+    @property
+    def stop_command(self) -> Callable[[], Any] | None:
+        """Sends `stop`; None if the module has none."""
+        if self._info is None or "stop" not in self._info.description.commands:
+            return None
+        info = self._info
+        return lambda: info.client.do(info.name, "stop")
+
+    async def trigger(self) -> None:
+        """Let the node read the value from the hardware."""
+        if self._info is not None:
+            await self._info.client.read(self._info.name, "value")
+
+    def subscribe(
+        self,
+        device: Device,
+        function: Callable[[dict[str, Reading[Any]]], None],
+    ) -> None:
+        """Call a function with complete readings."""
+        if self._contents is None:
+            raise NotConnectedError("the SEC node is not connected")
+        log = device.log
+        self._subscriptions[function] = self._contents.subscribe(function, log)  # type: ignore[arg-type]
+
+    def unsubscribe(self, function: Callable[[dict[str, Reading[Any]]], None]) -> None:
+        """End a subscription."""
+        if end := self._subscriptions.pop(function, None):
+            end()

@@ -1,0 +1,255 @@
+"""From the Python values of the protocol to the values of signals, and what they are.
+
+Both directions meet in the protocol: whatever a user sets is validated there, so
+only the values of readings need a conversion.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, get_args, get_origin
+
+import numpy as np
+from event_model import DataKey
+from ophyd_async.core import Array1D, StrictEnum, SubsetEnum, SupersetEnum
+
+from secop_ophyd.protocol import (
+    ArrayInfo,
+    BlobInfo,
+    BoolInfo,
+    DataInfo,
+    DoubleInfo,
+    EnumInfo,
+    IntInfo,
+    MatrixInfo,
+    ScaledInfo,
+    StatusInfo,
+    StringInfo,
+    StructInfo,
+    TupleInfo,
+)
+
+from ._columns import Column, columns, describe_leaf, is_plain, is_regular
+from ._enums import enum_class
+from ._structured import structured_array
+
+
+class Converter(ABC):
+    """Converts the values of one data type.
+
+    :param info: The data type.
+    :param datatype: The datatype of the signal, None if any value is possible.
+    """
+
+    def __init__(self, info: DataInfo, datatype: Any):
+        self.info = info
+        self.datatype = datatype
+
+    @abstractmethod
+    def value(self, value: Any) -> Any:
+        """Return the value that the signal has for a value of the protocol."""
+
+    def datakey(self, source: str) -> DataKey:
+        """Describe the value of the signal."""
+        return describe_leaf(self.info, source)
+
+    @property
+    def columns(self) -> list[Column] | None:
+        """The columns of the value in documents; None if it is one itself."""
+        return None if is_plain(self.info) else columns(self.info)
+
+
+class PlainConverter(Converter):
+    """For numbers, booleans and texts, which are what they are."""
+
+    def value(self, value: Any) -> Any:
+        return value
+
+
+class EnumConverter(Converter):
+    """For enums: the member of the class, or a text if there is none."""
+
+    info: EnumInfo
+
+    def __init__(self, info: EnumInfo, datatype: Any):
+        super().__init__(info, datatype)
+        make: Any = datatype if issubclass(datatype, Enum) else str
+        self._members: dict[int, Any] = {}
+        for name, code in info.members.items():
+            try:
+                self._members.setdefault(code, make(name))
+            except ValueError:  # a SubsetEnum does not have all of them
+                self._members.setdefault(code, name)
+
+    def value(self, value: int) -> Any:
+        # A code without a name is data as well
+        return self._members.get(value) or str(value)
+
+
+class EnumArrayConverter(EnumConverter):
+    """For arrays of enums."""
+
+    def __init__(self, info: ArrayInfo, members: EnumInfo, member_type: Any):
+        super().__init__(members, member_type)
+        self.info = info  # type: ignore[assignment]
+        self.datatype = Sequence[member_type]
+
+    def value(self, value: Any) -> list[Any]:
+        return [self._members.get(code) or str(code) for code in value]
+
+
+class BlobConverter(Converter):
+    """For blobs: an array of bytes."""
+
+    def value(self, value: bytes) -> np.ndarray[Any, Any]:
+        return np.frombuffer(value, np.uint8)
+
+
+class ArrayConverter(Converter):
+    """For regular arrays of numbers and booleans."""
+
+    def __init__(self, info: DataInfo, datatype: Any, dtype: Any):
+        super().__init__(info, datatype)
+        self._dtype = dtype
+
+    def value(self, value: Any) -> np.ndarray[Any, Any]:
+        return np.array(value, self._dtype)
+
+
+class StructuredConverter(Converter):
+    """For tuples, structs and arrays of them: structured arrays."""
+
+    def value(self, value: Any) -> np.ndarray[Any, Any]:
+        return structured_array(self.info, value)
+
+    def datakey(self, source: str) -> DataKey:
+        shape: list[int | None] = [None] if isinstance(self.info, ArrayInfo) else []
+        return DataKey(source=source, dtype="array", shape=shape)
+
+
+class ObjectConverter(Converter):
+    """For what has no better form: the Python value, as JSON text in documents."""
+
+    def value(self, value: Any) -> Any:
+        return value
+
+    def datakey(self, source: str) -> DataKey:
+        return DataKey(source=source, dtype="string", shape=[])
+
+
+_SCALARS: dict[type[DataInfo], type] = {
+    DoubleInfo: float,
+    ScaledInfo: float,
+    IntInfo: int,
+    BoolInfo: bool,
+    StringInfo: str,
+}
+_ELEMENTS: dict[type[DataInfo], type[np.generic]] = {
+    DoubleInfo: np.float64,
+    ScaledInfo: np.float64,
+    IntInfo: np.int64,
+    BoolInfo: np.bool_,
+}
+
+
+def make_converter(info: DataInfo, datatype: Any = None, name: str = "") -> Converter:
+    """Make the converter of a data type.
+
+    :param info: The data type.
+    :param datatype: What the signal is annotated with; None or Any if it is not.
+    :param name: Name of an enum class, if one is needed.
+    :raises TypeError: If the annotation does not fit.
+    """
+    if datatype is Any:
+        datatype = None
+    match info:
+        case EnumInfo():
+            return EnumConverter(info, _enum_type(info, datatype, name))
+        case ArrayInfo(members=EnumInfo() as members):
+            annotated = get_args(datatype)[0] if get_args(datatype) else datatype
+            return EnumArrayConverter(
+                info, members, _enum_type(members, annotated, name)
+            )
+        case _:
+            converter = _make(info)
+    if (
+        datatype is None
+        or datatype == converter.datatype
+        or _is_array_of(datatype, converter.datatype)
+    ):
+        converter.datatype = converter.datatype if datatype is None else datatype
+        return converter
+    raise TypeError(
+        f"annotated as {_type_name(datatype)}, "
+        f"but the node has {_type_name(converter.datatype)}"
+    )
+
+
+def _make(info: DataInfo) -> Converter:
+    if scalar := _SCALARS.get(type(info)):
+        return PlainConverter(info, scalar)
+    match info:
+        case StatusInfo() | TupleInfo() | StructInfo():
+            return StructuredConverter(info, np.ndarray)
+        case BlobInfo():
+            return BlobConverter(info, Array1D[np.uint8])
+        case MatrixInfo():
+            return PlainConverter(info, np.ndarray)
+        case ArrayInfo(members=TupleInfo() | StructInfo()):
+            return StructuredConverter(info, np.ndarray)
+        case ArrayInfo(members=StringInfo()):
+            return PlainConverter(info, Sequence[str])
+        case ArrayInfo() if is_regular(info):
+            element = info.members
+            while isinstance(element, ArrayInfo):
+                element = element.members
+            if dtype := _ELEMENTS.get(type(element)):
+                flat = element is info.members
+                datatype = Array1D[dtype] if flat else np.ndarray  # type: ignore[valid-type]
+                return ArrayConverter(info, datatype, dtype)
+            return ObjectConverter(info, None)
+        case _:
+            return ObjectConverter(info, None)
+
+
+def _is_array_of(annotated: Any, found: Any) -> bool:
+    """Tell whether an annotation `ndarray` stands for what there is."""
+    return annotated is np.ndarray and (
+        found is np.ndarray or get_origin(found) is np.ndarray
+    )
+
+
+def _enum_type(info: EnumInfo, annotated: Any, name: str) -> type:
+    if annotated is None or annotated is np.ndarray:
+        return enum_class(info, name or "Enum")
+    if annotated is str:
+        return str
+    names = set(info.members)
+    if isinstance(annotated, type) and issubclass(annotated, Enum):
+        known = {str(member.value) for member in annotated}
+        if issubclass(annotated, SubsetEnum):
+            missing = known - names
+        elif issubclass(annotated, SupersetEnum):
+            missing = names - known
+        elif issubclass(annotated, StrictEnum):
+            missing = names ^ known
+        else:
+            raise TypeError(f"{annotated.__name__} is no Strict-, Sub- or SupersetEnum")
+        if not missing:
+            return annotated
+        raise TypeError(
+            f"{annotated.__name__} has {sorted(known)}, "
+            f"but the node has {sorted(names)}"
+        )
+    raise TypeError(
+        f"annotated as {_type_name(annotated)}, but the node has an enum of "
+        f"{sorted(names)}"
+    )
+
+
+def _type_name(datatype: Any) -> str:
+    if datatype is None:
+        return "JSON of any kind"
+    return getattr(datatype, "__name__", None) or str(datatype)

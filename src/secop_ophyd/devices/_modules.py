@@ -1,0 +1,196 @@
+"""The devices of modules, one class for each interface class of SECoP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from bluesky.protocols import Reading, Triggerable
+from ophyd_async.core import (
+    CALCULATE_TIMEOUT,
+    AsyncStatus,
+    CalculatableTimeout,
+    Callback,
+    DeviceMock,
+    SignalR,
+    SignalRW,
+    StandardMovable,
+    StandardReadable,
+    WatchableAsyncStatus,
+    WatcherUpdate,
+    callback_on_mock_put,
+    default_mock_class,
+    set_mock_value,
+)
+
+from secop_ophyd.protocol import InterfaceClass
+
+from ._connector import ModuleConnector, ModuleInfo
+from ._moves import SecopMovableLogic, wait_for_idle
+from ._stop_policy import leave_running
+
+
+class SECoPBaseDevice(StandardReadable):
+    """A module of any kind; on its own, one without interface class.
+
+    Its parameters and properties are signals, its commands are callable.
+
+    :param name: Name of the device, usually given by the node.
+    :param connector: Connects it, made by the node.
+    """
+
+    _connector: ModuleConnector
+
+    def __init__(self, name: str = "", connector: ModuleConnector | None = None):
+        super().__init__(name=name, connector=connector or ModuleConnector())
+
+    @property
+    def secop(self) -> ModuleInfo:
+        """What the module is in SECoP: its description, names and client.
+
+        :raises NotConnectedError: If it is not connected.
+        """
+        return self._connector.info
+
+    @property
+    def connector(self) -> ModuleConnector:
+        """What connects the module, for its node."""
+        return self._connector
+
+    def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
+        super().set_name(name, child_name_separator=child_name_separator)
+        # The value is what one means by the module
+        if isinstance(value := getattr(self, "value", None), SignalR):
+            value.set_name(name)  # pyright: ignore[reportUnknownMemberType]
+
+
+class SECoPCommunicatorDevice(SECoPBaseDevice):
+    """A module that talks to hardware with a command `communicate`."""
+
+
+class SECoPReadableDevice(SECoPBaseDevice, Triggerable):
+    """A module with a value and a status."""
+
+    value: SignalR[Any]
+    status: SignalR[np.ndarray]
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        """Let the node read the value from the hardware."""
+        await self._connector.trigger()
+
+    async def wait_for_idle(self) -> None:
+        """Wait until the module is not busy.
+
+        :raises RuntimeError: If it goes into an error or is disabled.
+        :raises SecopError: If its status cannot be known any more.
+        """
+        await wait_for_idle(self.name, self.status)
+
+    def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:
+        """Call a function with all that `read` returns, at each update.
+
+        :param function: The function.
+        """
+        self._connector.subscribe(self, function)
+
+    subscribe = subscribe_reading
+
+    def clear_sub(self, function: Callback[dict[str, Reading[Any]]]) -> None:
+        """End a subscription.
+
+        :param function: What was passed to `subscribe_reading`.
+        """
+        self._connector.unsubscribe(function)
+
+
+class SECoPMovableMock(DeviceMock["SECoPWritableDevice"]):
+    """Lets the value follow the target at once."""
+
+    async def connect(self, device: SECoPWritableDevice) -> None:
+        set_mock_value(device.status, _IDLE)
+
+        def arrive(value: Any) -> None:
+            set_mock_value(device.value, value)
+
+        callback_on_mock_put(device.target, arrive)
+
+
+_IDLE = np.array((100, ""), [("f0", "<i8"), ("f1", "<U1")])
+
+
+@default_mock_class(SECoPMovableMock)
+class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
+    """A module with a target that its value follows.
+
+    `set` waits until it is there, `target.set` only changes the parameter.
+    """
+
+    target: SignalRW[Any]
+
+    @cached_property
+    def movable_logic(self) -> SecopMovableLogic:
+        return SecopMovableLogic(
+            setpoint=self.target,
+            readback=self.value,
+            status=self.status,
+            name=lambda: self.name,
+            module=self._connector,
+        )
+
+    @WatchableAsyncStatus.wrap
+    async def set(
+        self, new_position: Any, timeout: CalculatableTimeout = CALCULATE_TIMEOUT
+    ) -> AsyncIterator[WatcherUpdate[Any]]:
+        """Move to a target, and wait until the module is there.
+
+        :param new_position: The target; for an enum, its member or name.
+        :param timeout: Seconds for it, None for ever.
+        :raises RangeError: If it is outside the limits; nothing is sent then.
+        :raises RuntimeError: If the module goes into an error.
+        :raises TimeoutError: If it is not there in time; it is stopped then.
+        """
+        moving = StandardMovable.set.__wrapped__(self, new_position, timeout)  # type: ignore[attr-defined]
+        async for update in moving:
+            # bluesky's progress bar fails with anything but numbers
+            if isinstance(update.target, int | float | np.number):
+                yield update
+            else:
+                yield replace(update, current=None, initial=None, target=None)
+
+    async def stop(self, success: bool = False) -> None:
+        """Stop the module if it is busy.
+
+        Does nothing when the RunEngine calls it at the end of a plan that went
+        well: a ramp in the background goes on.
+
+        :param success: Whether the move counts as done, as bluesky has it.
+        """
+        if not leave_running():
+            await super().stop(success)
+
+    # Who listens gets all that the module reads, not only the readback
+    def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:
+        SECoPReadableDevice.subscribe_reading(self, function)
+
+    subscribe = subscribe_reading
+
+    def clear_sub(self, function: Callback[dict[str, Reading[Any]]]) -> None:
+        SECoPReadableDevice.clear_sub(self, function)
+
+
+class SECoPMoveableDevice(SECoPWritableDevice):
+    """A module that takes its time to reach a target, and can be stopped."""
+
+
+MODULE_CLASSES: dict[InterfaceClass, type[SECoPBaseDevice]] = {
+    InterfaceClass.DRIVABLE: SECoPMoveableDevice,
+    InterfaceClass.WRITABLE: SECoPWritableDevice,
+    InterfaceClass.READABLE: SECoPReadableDevice,
+    InterfaceClass.COMMUNICATOR: SECoPCommunicatorDevice,
+    InterfaceClass.NONE: SECoPBaseDevice,
+}
+"""The class for modules that no generated class describes."""

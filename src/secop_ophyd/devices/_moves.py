@@ -1,0 +1,200 @@
+"""How a module is moved, and when it has arrived.
+
+SECoP 1.0/1.1 "Correct handling of side-effects", 2.0 readwrite.rst: status codes
+tell it, in the order of the messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bluesky.protocols import Reading
+from ophyd_async.core import MovableLogic, SignalR
+
+from secop_ophyd.protocol import (
+    NumberInfo,
+    SecopError,
+    StatusGroup,
+    describe_status,
+    is_busy,
+    is_failure,
+)
+
+from ._connector import ModuleConnector
+
+STOP_TIMEOUT = 10.0
+"""How long to wait until a module is not busy any more after a stop, in seconds."""
+
+
+class StatusWatch:
+    """Follows the status of a module from now on.
+
+    :param status: The status signal of the module.
+    """
+
+    def __init__(self, status: SignalR[Any]):
+        self._status = status
+        self._changed = asyncio.Event()
+        self.code: int | None = None
+        self.text = ""
+        self.error: Exception | None = None
+        self.was_busy = False
+
+    def __enter__(self) -> StatusWatch:
+        self._status.subscribe_reading(self._updated)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._status.clear_sub(self._updated)
+
+    def _updated(self, readings: dict[str, Reading[Any]]) -> None:
+        (reading,) = readings.values()
+        try:
+            status = reading["value"]
+        except SecopError as error:
+            self.error = error
+        else:
+            self.code, self.text = int(status["f0"]), str(status["f1"])
+            self.was_busy |= is_busy(self.code)
+        self._changed.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the module is busy, as far as it is known."""
+        return self.code is not None and is_busy(self.code)
+
+    def forget(self) -> None:
+        """Start anew: what was before does not count."""
+        self.was_busy = self.busy
+
+    def __str__(self) -> str:
+        code = "no status" if self.code is None else describe_status(self.code)
+        return f"{code} {self.text!r}" if self.text else code
+
+    async def until_not_busy(self) -> None:
+        """Wait until the module is not busy.
+
+        :raises SecopError: If the status cannot be known any more.
+        """
+        while self.error is None and self.busy:
+            self._changed.clear()
+            await self._changed.wait()
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+
+    async def until_busy(self, timeout: float) -> None:
+        """Wait until the module is or was busy, but not longer than a time."""
+        try:
+            async with asyncio.timeout(timeout):
+                while self.error is None and not self.was_busy:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+
+
+async def wait_for_idle(name: str, status: SignalR[Any]) -> None:
+    """Wait until a module is not busy.
+
+    :param name: Name of the device, for messages.
+    :param status: Its status signal.
+    :raises RuntimeError: If it goes into an error or is disabled.
+    :raises SecopError: If its status cannot be known any more.
+    """
+    with StatusWatch(status) as watch:
+        await watch.until_not_busy()
+        if watch.code is not None and is_failure(watch.code):
+            raise RuntimeError(f"{name}: not idle but {watch}")
+
+
+@dataclass
+class SecopMovableLogic(MovableLogic[Any]):
+    """Moves a module by its target, and knows by its status when it has arrived.
+
+    :param setpoint: The signal of its target.
+    :param readback: The signal of its value.
+    :param status: The signal of its status.
+    :param name: Returns the name of the device, for messages.
+    :param module: What connects the module.
+    """
+
+    status: SignalR[Any]
+    name: Callable[[], str]
+    module: ModuleConnector
+
+    async def check_move(self, new_position: Any) -> None:
+        datainfo = self.module.target_datainfo
+        if datainfo is not None:
+            try:
+                datainfo.validate(new_position)
+            except SecopError as error:
+                raise type(error)(f"{self.name()}: {error}") from None
+
+    async def calculate_timeout(
+        self, old_position: Any, new_position: Any
+    ) -> float | None:
+        return self.module.options.move_timeout
+
+    async def stop(self) -> None:
+        """Stop the module if it is busy, and wait until it is not."""
+        with StatusWatch(self.status) as watch:
+            send_stop = self.module.stop_command
+            if not watch.busy or send_stop is None:
+                return
+            await send_stop()
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await watch.until_not_busy()
+            except TimeoutError:
+                raise TimeoutError(
+                    f"{self.name()}: still {watch} {STOP_TIMEOUT:g} s after stop"
+                ) from None
+
+    async def move(
+        self, new_position: Any, timeout: Callable[[], float | None]
+    ) -> None:
+        seconds = timeout()
+        with StatusWatch(self.status) as watch:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._move(new_position, watch)
+            except TimeoutError:
+                await self.stop()
+                raise TimeoutError(
+                    f"{self.name()}: not at {new_position} within {seconds:g} s, "
+                    f"but {await self._where(watch)}; it was stopped"
+                ) from None
+
+    async def _move(self, new_position: Any, watch: StatusWatch) -> None:
+        watch.forget()
+        await self.setpoint.set(new_position, timeout=None)
+        if not watch.was_busy and not await self._is_at(new_position):
+            # By the specification it is busy before it answers, but some are late
+            await watch.until_busy(self.module.options.grace)
+        await watch.until_not_busy()
+        if watch.code is not None and is_failure(watch.code):
+            group = StatusGroup.ERROR if watch.code >= 400 else StatusGroup.DISABLED
+            raise RuntimeError(
+                f"{self.name()}: moving to {new_position} failed, the module is in "
+                f"{group.name}: {await self._where(watch)}"
+            )
+
+    async def _is_at(self, target: Any) -> bool:
+        value = await self.readback.get_value()
+        datainfo = self.module.target_datainfo
+        if isinstance(datainfo, NumberInfo):
+            return abs(value - target) <= datainfo.resolution(float(target))
+        try:
+            return bool(value == target)
+        except ValueError:  # arrays: it does not matter, only time is lost
+            return False
+
+    async def _where(self, watch: StatusWatch) -> str:
+        try:
+            value = await self.readback.get_value()
+        except SecopError as error:
+            value = f"unknown ({error})"
+        return f"status {watch}, value {value}"

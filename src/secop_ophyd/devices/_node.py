@@ -1,0 +1,158 @@
+"""The device of a SEC node, with everything in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import weakref
+from pathlib import Path
+from typing import Any
+
+from bluesky.protocols import Triggerable
+from ophyd_async.core import AsyncStatus, DeviceMock, StandardReadable
+
+from secop_ophyd.client import SecopClient
+from secop_ophyd.codegen import write_class_file
+from secop_ophyd.protocol import Problem, parse_address
+
+from ._node_connector import NodeConnector
+from ._options import NodeOptions
+
+_connected: weakref.WeakSet[SECoPNodeDevice] = weakref.WeakSet()
+
+
+class SECoPNodeDevice(StandardReadable, Triggerable):
+    """A SEC node: a device for each of its modules, made when it is connected.
+
+    ::
+
+        with init_devices():
+            node = SECoPNodeDevice("localhost:10767")
+
+    Nothing is sent before `connect`, which `init_devices` calls. The name of the
+    device is `prefix` and `name`; without a name, it is `prefix` and the
+    equipment_id of the node. Characters that cannot be in a data key become dashes.
+
+    :param sec_node_uri: Address of the node: `host:port` or `[::1]:port`.
+    :param prefix: Goes in front of the name.
+    :param name: Name of the device.
+    :param loglevel: What is worth a line in the log file: `DEBUG` (every message),
+        `INFO`, `WARNING`, `ERROR` or `CRITICAL`.
+    :param logdir: Folder of the log file; None for `.secop-ophyd`.
+    :param options: How to deal with the node.
+    :raises ValueError: If the address or the level is none.
+    """
+
+    _connector: NodeConnector
+
+    def __init__(
+        self,
+        sec_node_uri: str,
+        prefix: str = "",
+        name: str = "",
+        loglevel: str = "INFO",
+        logdir: str | None = None,
+        *,
+        options: NodeOptions | None = None,
+    ):
+        connector = NodeConnector(
+            parse_address(sec_node_uri),
+            prefix,
+            name,
+            loglevel,
+            logdir,
+            options or NodeOptions(),
+        )
+        super().__init__(connector.given_name, connector)
+
+    async def connect(
+        self,
+        mock: bool | DeviceMock[Any] = False,
+        timeout: float = 10.0,
+        force_reconnect: bool = False,
+    ) -> None:
+        """Connect to the node and make the devices of its modules.
+
+        :param mock: Whether to do without a node.
+        :param timeout: Seconds for all of it.
+        :param force_reconnect: Whether to connect anew if it is connected.
+        :raises NotConnectedError: If the node is not there, is not ready in time, or
+            does not fit the class.
+        """
+        again = force_reconnect or not self._connector.connected
+        task = asyncio.ensure_future(super().connect(mock, timeout, again))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # A task that is cancelled itself would be the result of each connect to
+            # come; one that fails is not
+            self._connector.give_up()
+            with contextlib.suppress(Exception):
+                await task
+            raise
+        if not mock:
+            self._warn_of_namesakes()
+
+    def _warn_of_namesakes(self) -> None:
+        _connected.add(self)
+        for other in _connected:
+            if other is not self and other.name == self.name and other.connected:
+                logging.getLogger(__package__).warning(
+                    "two nodes are named %r, at %s and %s: give one of them a name "
+                    "or a prefix",
+                    self.name,
+                    self.uri,
+                    other.uri,
+                )
+
+    async def disconnect(self) -> None:
+        """Give the connection back; it ends when no other device uses it.
+
+        The device can be connected again.
+        """
+        await self._connector.disconnect()
+
+    def close(self) -> None:
+        """Disconnect from synchronous code, in any thread."""
+        self._connector.close()
+
+    @property
+    def uri(self) -> str:
+        """Address of the node, as `secop://host:port`."""
+        return f"secop://{self._connector.address}"
+
+    @property
+    def connected(self) -> bool:
+        """Whether the node can be read and changed now."""
+        return self._connector.connected
+
+    @property
+    def client(self) -> SecopClient:
+        """The client of the node, for what the devices do not have.
+
+        :raises NotConnectedError: If the device is not connected.
+        """
+        return self._connector.client
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is odd about the node, and what became of it."""
+        return self._connector.problems
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        """Let the node read the values of all its modules from the hardware."""
+        await self._connector.trigger()
+
+    def class_from_instance(self, path: str | Path | None = None) -> Path:
+        """Write a file with typed classes for the node, `genNodeClass.py`.
+
+        A file that was written for other nodes is extended.
+
+        :param path: The folder, which is made if it is missing; None for the
+            present one.
+        :return: The file.
+        :raises FileExistsError: If there is such a file that is not ours.
+        """
+        return write_class_file(self.client.description, path)

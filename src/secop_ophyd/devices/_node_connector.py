@@ -1,0 +1,252 @@
+"""Connects a node: one client for all its devices, and a device for each module."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from ophyd_async.core import (
+    Device,
+    DeviceConnector,
+    NotConnectedError,
+    StandardReadable,
+    StandardReadableFormat,
+)
+
+from secop_ophyd.client import (
+    ClientOptions,
+    SecopClient,
+    acquire_client,
+    release_client,
+)
+from secop_ophyd.codegen import member_names, module_names
+from secop_ophyd.protocol import (
+    ModuleDescription,
+    NodeAddress,
+    Problem,
+    SecopError,
+    device_name,
+    interface_class,
+)
+
+from ._connector import FillingConnector, ModuleInfo, must_fit
+from ._logs import NodeLog
+from ._modules import MODULE_CLASSES, SECoPBaseDevice
+from ._options import NodeOptions
+
+CLOSE_TIMEOUT = 5.0
+
+
+class NodeConnector(FillingConnector):
+    """Connects the device of a node.
+
+    :param address: Where the node is.
+    :param prefix: Goes in front of the name of the device.
+    :param name: Name of the device; empty for the equipment_id.
+    :param loglevel: What is worth a line in the log file.
+    :param logdir: Folder of the log file.
+    :param options: How to deal with the node.
+    """
+
+    def __init__(
+        self,
+        address: NodeAddress,
+        prefix: str,
+        name: str,
+        loglevel: str,
+        logdir: str | None,
+        options: NodeOptions,
+    ):
+        super().__init__()
+        self.address = address
+        self.problems: tuple[Problem, ...] = ()
+        self._prefix = prefix
+        self._name = name
+        self._options = options
+        self._log = logging.getLogger(f"secop_ophyd.{address}")
+        self._log_file = NodeLog(self._log, loglevel, logdir)
+        self._client: SecopClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._attempt: asyncio.Task[None] | None = None
+        # The devices of the modules that the node has, by SECoP name
+        self._modules: dict[str, SECoPBaseDevice] = {}
+
+    @property
+    def given_name(self) -> str:
+        """Name of the device as far as the user gave it."""
+        return device_name(self._prefix + self._name) if self._name else ""
+
+    @property
+    def client(self) -> SecopClient:
+        """The client of the node.
+
+        :raises NotConnectedError: If the device is not connected.
+        """
+        if self._client is None:
+            raise NotConnectedError(f"SEC node {self.address} is not connected")
+        return self._client
+
+    @property
+    def connected(self) -> bool:
+        """Whether the node can be read and changed now."""
+        return self._client is not None and self._client.connected
+
+    # Connection
+
+    async def connect_real(
+        self, device: Device, timeout: float, force_reconnect: bool
+    ) -> None:
+        self._attempt = asyncio.ensure_future(
+            self._connect(device, timeout, force_reconnect)
+        )
+        try:
+            await asyncio.wait({self._attempt})
+            if self._attempt.cancelled():
+                raise NotConnectedError(f"connecting to {self.address} was cancelled")
+            self._attempt.result()
+        except SecopError as error:
+            raise NotConnectedError(str(error)) from None
+        finally:
+            self._attempt = None
+
+    def give_up(self) -> None:
+        """Let an attempt to connect fail at once."""
+        if self._attempt is not None:
+            self._attempt.cancel()
+
+    async def _connect(
+        self, device: Device, timeout: float, force_reconnect: bool
+    ) -> None:
+        deadline = time.monotonic() + timeout
+        self._log_file.open()
+        try:
+            client = await self._connect_client(timeout, force_reconnect)
+            self._fill(device, client)
+            equipment_id = client.description.equipment_id or str(self.address)
+            device.set_name(device_name(self._prefix + (self._name or equipment_id)))
+            rest = max(deadline - time.monotonic(), 0.0)
+            await DeviceConnector.connect_real(self, device, rest, force_reconnect)
+        except BaseException:
+            await self.disconnect()
+            raise
+
+    async def _connect_client(
+        self, timeout: float, force_reconnect: bool
+    ) -> SecopClient:
+        loop = asyncio.get_running_loop()
+        if self._client is not None and self._loop is not loop:
+            self.close()  # each event loop has a connection of its own
+        if self._client is None:
+            options = ClientOptions(
+                timeout=self._options.timeout, window=self._options.window
+            )
+            self._client = acquire_client(self.address, options, self._log)
+            self._loop = loop
+        elif force_reconnect:
+            await self._client.close()
+        await self._client.connect(timeout)
+        return self._client
+
+    async def disconnect(self) -> None:
+        """Give the client back, and close it if nobody else has it."""
+        client, self._client = self._client, None
+        if client is not None and release_client(client):
+            await client.close()
+        self._log_file.close()
+
+    def close(self) -> None:
+        """Disconnect from any thread."""
+        loop = self._loop
+        if self._client is None or loop is None or loop.is_closed():
+            self._client = None
+            self._log_file.close()
+        elif _is_running_here(loop):
+            # It cannot be waited for; the rest happens when the loop goes on
+            client, self._client = self._client, None
+            if release_client(client):
+                client.abort()
+            self._log_file.close()
+        elif loop.is_running():
+            future = asyncio.run_coroutine_threadsafe(self.disconnect(), loop)
+            future.result(CLOSE_TIMEOUT)
+        else:
+            loop.run_until_complete(self.disconnect())
+
+    # Devices
+
+    def _fill(self, device: Device, client: SecopClient) -> None:
+        description = client.description
+        names = module_names(description)
+        problems = list(description.problems)
+        timestamp = time.time()
+        uri = f"secop://{self.address}"
+        if not isinstance(device, StandardReadable):
+            raise TypeError(f"{device} is no StandardReadable")
+        for name, module in description.modules.items():
+            attribute = names.modules[name]
+            with must_fit(device, attribute, name):
+                child = self._bind_module(device, attribute, module, problems)
+                info = ModuleInfo(name, module, member_names(module), client)
+                child.connector.fill(
+                    child,
+                    info,
+                    self._options.module(name),
+                    self._options.read_only,
+                    timestamp,
+                )
+        items = self.bind_properties(
+            device, uri, description.properties, names.properties, timestamp
+        )
+        self.check_filled(device, f"node {self.address}")
+        self.contents(device, is_module=False).items = items
+        self._report(problems)
+
+    def _bind_module(
+        self,
+        device: StandardReadable,
+        attribute: str,
+        module: ModuleDescription,
+        problems: list[Problem],
+    ) -> SECoPBaseDevice:
+        if known := self._modules.get(module.name):
+            return known
+        kind = interface_class(
+            module, lambda text: problems.append(Problem(module.name, "", text))
+        )
+        if attribute in self._annotated:
+            self.filler.fill_child_device(attribute.rstrip("_"))
+        else:
+            setattr(device, attribute, MODULE_CLASSES[kind]())
+        child = dict(device.children())[attribute]
+        if not isinstance(child, SECoPBaseDevice):
+            raise TypeError(f"annotated as {type(child).__name__}, which is no module")
+        device.add_readables([child], StandardReadableFormat.CHILD)
+        self._modules[module.name] = child
+        return child
+
+    def _report(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        if problems:
+            more = "" if len(problems) == 1 else f" and {len(problems) - 1} more"
+            self._log.warning(
+                "%s: odd description: %s%s (see .problems)",
+                self.address,
+                problems[0],
+                more,
+            )
+
+    async def trigger(self) -> None:
+        """Let the node read the values of all modules from the hardware."""
+        if self._options.trigger:
+            modules = self._modules.values()
+            await asyncio.gather(
+                *(m.connector.trigger() for m in modules if hasattr(m, "trigger"))
+            )
+
+
+def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

@@ -1,0 +1,56 @@
+"""How to deal with a node and its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleOptions:
+    """How to deal with a module.
+
+    :param move_timeout: Seconds that a move may take unless the call says
+        something else; None is for ever.
+    :param grace: Seconds that a module may take to become busy when a move has been
+        accepted; the specification says that it is busy at once, some are not.
+    :param errors_as_nan: Whether a float in error reads as NaN, so that a run goes
+        on; without it, the read fails with the node's own words.
+    """
+
+    move_timeout: float | None = None
+    grace: float = 0.5
+    errors_as_nan: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """How to deal with a node.
+
+    :param read_only: Whether to refuse everything that changes something on the
+        node: it is only looked at, for instance while others measure.
+    :param timeout: Seconds to wait for a reply; None takes the node's own property
+        `timeout`, 10 s by default.
+    :param window: How many requests may be unanswered at once; 1 for small nodes.
+    :param trigger: Whether triggering the node reads the value of all modules from
+        the hardware; without it, their last updates count.
+    :param modules: Options of modules, by SECoP name.
+    """
+
+    read_only: bool = False
+    timeout: float | None = None
+    window: int = 64
+    trigger: bool = True
+    modules: Mapping[str, ModuleOptions] = field(
+        default_factory=dict[str, ModuleOptions]
+    )
+
+    def module(self, name: str) -> ModuleOptions:
+        """Return the options of a module.
+
+        :param name: Its SECoP name.
+        """
+        return self.modules.get(name, _DEFAULT)
+
+
+_DEFAULT = ModuleOptions()

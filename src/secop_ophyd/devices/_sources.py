@@ -1,0 +1,217 @@
+"""Where the value of a signal comes from: a parameter or a property of a node."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from event_model import DataKey
+from ophyd_async.core import NotConnectedError
+
+from secop_ophyd.client import Parameter, Reading, SecopClient
+from secop_ophyd.protocol import ReadOnly
+
+from ._columns import Column
+from ._converters import make_converter
+from ._reading import SignalReading
+
+
+class Source(ABC):
+    """Something that a signal can read, and perhaps write.
+
+    :param uri: What it is, as `secop://host:port/module/name`.
+    """
+
+    def __init__(self, uri: str):
+        self.uri = uri
+        self.datatype: Any = None
+
+    @property
+    def columns(self) -> list[Column] | None:
+        """The columns of its value in documents; None if it is one itself."""
+        return None
+
+    @abstractmethod
+    async def get(self) -> SignalReading:
+        """Return its reading, possibly one without value."""
+
+    @abstractmethod
+    async def put(self, value: Any) -> None:
+        """Change it, and return when that is done."""
+
+    @abstractmethod
+    def subscribe(
+        self, listener: Callable[[SignalReading], None]
+    ) -> Callable[[], None]:
+        """Tell each reading to a listener, the last one at once, if there is one."""
+
+    @abstractmethod
+    def datakey(self) -> DataKey:
+        """Describe its value."""
+
+
+class NoSource(Source):
+    """Stands for what is annotated, before the node told about it."""
+
+    def __init__(self) -> None:
+        super().__init__("secop://")
+
+    async def get(self) -> SignalReading:
+        raise NotConnectedError("the SEC node is not connected")
+
+    async def put(self, value: Any) -> None:
+        raise NotConnectedError("the SEC node is not connected")
+
+    def subscribe(
+        self, listener: Callable[[SignalReading], None]
+    ) -> Callable[[], None]:
+        raise NotConnectedError("the SEC node is not connected")
+
+    def datakey(self) -> DataKey:
+        raise NotConnectedError("the SEC node is not connected")
+
+
+class ParameterSource(Source):
+    """A parameter, as the client of the node knows it.
+
+    :param client: The client of the node.
+    :param parameter: The parameter.
+    :param datatype: What the signal is annotated with, None if it is not.
+    :param enum_name: Name for the class of an enum.
+    :param read_only: Whether changes are refused.
+    :raises TypeError: If the annotation does not fit the node.
+    """
+
+    def __init__(
+        self,
+        client: SecopClient,
+        parameter: Parameter,
+        datatype: Any,
+        enum_name: str,
+        read_only: bool,
+    ):
+        description = parameter.description
+        super().__init__(
+            f"secop://{client.address}/{description.module}/{description.name}"
+        )
+        self._client = client
+        self._parameter = parameter
+        self._read_only = read_only
+        self._converter = make_converter(description.datainfo, datatype, enum_name)
+        self.datatype = self._converter.datatype
+
+    @property
+    def columns(self) -> list[Column] | None:
+        return self._converter.columns
+
+    async def get(self) -> SignalReading:
+        description = self._parameter.description
+        return self._convert(
+            await self._client.get(description.module, description.name)
+        )
+
+    async def put(self, value: Any) -> None:
+        if self._read_only:
+            raise ReadOnly(f"{self._parameter} was not changed: the node is read-only")
+        description = self._parameter.description
+        await self._client.change(description.module, description.name, value)
+
+    def subscribe(
+        self, listener: Callable[[SignalReading], None]
+    ) -> Callable[[], None]:
+        def convert_and_tell(reading: Reading) -> None:
+            listener(self._convert(reading))
+
+        unsubscribe = self._parameter.subscribe(convert_and_tell)
+        listener(self._convert(self._parameter.reading))
+        return unsubscribe
+
+    def datakey(self) -> DataKey:
+        datakey = self._converter.datakey(self.uri)
+        raw = self._parameter.description.datainfo.raw
+        return datakey | {"secop_datainfo": json.dumps(raw)}  # type: ignore[return-value]
+
+    def _convert(self, reading: Reading) -> SignalReading:
+        if reading.error is not None:
+            return SignalReading(reading.error, timestamp=reading.timestamp)
+        return SignalReading(
+            value=self._converter.value(reading.value),
+            timestamp=reading.timestamp,
+            alarm_severity=0,
+        )
+
+
+class PropertySource(Source):
+    """A property: what a node says about itself or about a module.
+
+    :param uri: What it is.
+    :param value: Any value of JSON. Texts, numbers and booleans stay what they are,
+        lists of one of them become arrays, all else becomes JSON text.
+    :param timestamp: When the node said it.
+    :param datatype: What the signal is annotated with, None if it is not.
+    :raises TypeError: If the annotation does not fit.
+    """
+
+    def __init__(self, uri: str, value: Any, timestamp: float, datatype: Any):
+        super().__init__(uri)
+        self._value, self.datatype = _property_value(value)
+        self._timestamp = timestamp
+        if datatype not in (None, Any, self.datatype):
+            raise TypeError(
+                f"annotated as {getattr(datatype, '__name__', datatype)}, "
+                f"but the node has {self.datatype.__name__}"
+            )
+
+    def _reading(self) -> SignalReading:
+        return SignalReading(
+            value=self._value, timestamp=self._timestamp, alarm_severity=0
+        )
+
+    async def get(self) -> SignalReading:
+        return self._reading()
+
+    async def put(self, value: Any) -> None:
+        raise ReadOnly(f"{self.uri} is a property, which cannot be changed")
+
+    def subscribe(
+        self, listener: Callable[[SignalReading], None]
+    ) -> Callable[[], None]:
+        listener(self._reading())
+        return lambda: None
+
+    def datakey(self) -> DataKey:
+        if isinstance(self._value, np.ndarray):
+            datakey = DataKey(
+                source=self.uri, dtype="array", shape=list(self._value.shape)
+            )
+            if self._value.dtype.kind != "U":
+                datakey["dtype_numpy"] = self._value.dtype.str
+            return datakey
+        dtype = _DTYPES[type(self._value)]
+        return DataKey(source=self.uri, dtype=dtype, shape=[])
+
+
+_DTYPES: dict[type, Any] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+}
+
+
+def _property_value(value: Any) -> tuple[Any, type]:
+    if type(value) in _DTYPES:
+        return value, type(value)
+    if isinstance(value, list):
+        items: list[Any] = value
+        kinds = {type(v) for v in items}
+        if kinds <= {str}:
+            return np.array(items, dtype=np.str_), np.ndarray
+        if kinds <= {bool} or kinds <= {int, float}:
+            array = np.array(items)
+            if array.dtype.kind in "bif":
+                return array, np.ndarray
+    return json.dumps(value, ensure_ascii=False), str

@@ -1,0 +1,38 @@
+"""When a stop of the RunEngine is meant to stop the hardware.
+
+The RunEngine calls `stop(success=True)` on all that a plan has moved, whatever the
+reason: at every end of a plan, good or bad, at a pause and at a suspension. A ramp
+in the background is to go on after a plan that ended well, and the cryostat that
+made a suspender trip is recovering. In all other cases the user wants it to stop.
+"""
+
+from __future__ import annotations
+
+import inspect
+from types import FrameType
+
+from bluesky.run_engine import RunEngine
+
+# The function of the RunEngine that stops what was moved, bluesky 1.15
+_STOPS_ALL = "_stop_movable_objects"
+
+
+def leave_running() -> bool:
+    """Tell whether a stop was called because all is well.
+
+    :return: True if the RunEngine calls it at the end of a plan that succeeded, or
+        at a suspension. False if it is anything else, or if that cannot be told:
+        stopping is the safe side.
+    """
+    frame: FrameType | None = inspect.currentframe()
+    while frame is not None and frame.f_code.co_name != _STOPS_ALL:
+        frame = frame.f_back
+    if frame is None:
+        return False
+    engine = frame.f_locals.get("self")
+    if not isinstance(engine, RunEngine):
+        return False
+    if frame.f_back is not None and frame.f_back.f_code.co_name == "_start_suspender":
+        return True
+    status = getattr(engine, "_exit_status", None)
+    return str(engine.state) == "running" and status == "success"

@@ -1,0 +1,96 @@
+"""What all tests have: nothing may be left behind, and a RunEngine that is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from bluesky.run_engine import RunEngine
+
+
+def _children() -> set[int]:
+    """Return the processes that this one has started and not waited for."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        found.update(map(int, task.read_text().split()))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let relative paths, such as the default log folder, end up in a folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread, a process, a socket or a task behind."""
+    before = _resources()
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("no_task_is_left")
+    yield
+    if _resources() - before:
+        gc.collect()
+    left = _resources() - before
+    assert not left, f"left behind: {left}"
+
+
+def _resources() -> set[object]:
+    # What asyncio keeps for name look-ups belongs to the loop, and is idle
+    threads = (t for t in threading.enumerate() if not t.name.startswith("asyncio_"))
+    return {*threads, *_children(), *_sockets()}
+
+
+def _sockets() -> set[str]:
+    """Return the TCP sockets that this process has, but no pipes of event loops."""
+    inodes = {
+        line.split()[9]
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]
+    }
+    found: set[str] = set()
+    for entry in os.scandir("/proc/self/fd"):
+        try:
+            target = os.readlink(entry.path)
+        except OSError:
+            continue
+        if target.startswith("socket:[") and target[8:-1] in inodes:
+            found.add(target)
+    return found
+
+
+@pytest.fixture
+async def no_task_is_left() -> AsyncIterator[None]:
+    """Fail a test that leaves a task in its event loop behind."""
+    yield
+    await asyncio.sleep(0)
+    left = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+    for task in left:
+        task.cancel()
+    assert not left, f"tasks left: {left}"
+
+
+@pytest.fixture
+def RE() -> Iterator[RunEngine]:
+    """Return a RunEngine that runs in a thread of its own, and ends with the test."""
+    engine = RunEngine({}, call_returns_result=True)
+    yield engine
+    if engine.state not in ("idle", "panicked"):
+        engine.halt()
+    left = asyncio.run_coroutine_threadsafe(_tasks(), engine.loop).result(5)
+    engine.loop.call_soon_threadsafe(engine.loop.stop)
+    engine._th.join(5)
+    engine.loop.close()
+    assert not left, f"tasks left in the RunEngine's loop: {left}"
+
+
+async def _tasks() -> list[str]:
+    await asyncio.sleep(0)
+    current = asyncio.current_task()
+    return [repr(t) for t in asyncio.all_tasks() if t is not current and not t.done()]

@@ -1,0 +1,291 @@
+"""Whatever a node says, its class file is valid, harmless Python."""
+
+import ast
+import io
+import keyword
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secop_ophyd.codegen import (
+    enum_members,
+    read_descriptions,
+    render,
+    write_class_file,
+)
+from secop_ophyd.protocol import EnumInfo, parse_description
+
+HOSTILE = [
+    "",
+    " ",
+    '"',
+    "'",
+    '"""',
+    "'''",
+    'ends with "',
+    '"starts with',
+    "a \" b ' c",
+    "ends with \\",
+    "\\",
+    "\\\\",
+    '\\"""',
+    "\n",
+    "a\nb\r\nc\rd\u2028e\x0bf\x85g",
+    '"""\nimport os; os.abort()\n"""',
+    "')\nraise SystemExit(1)\n('",
+    "\\N{DEGREE SIGN} \\x41 \\u0041",
+    "{0} {x!r} %s $y",
+    "\x00\x07\x1b[31m",
+    "\u202e trojan \u2066 source",
+    "\ud800 lone surrogate",
+    "Temperatur in °C, 温度, 🌡",
+    "µ",
+    "%",
+    "class",
+    "None",
+    "__init__",
+    "__class__",
+    "_",
+    "__",
+    "1",
+    "a b",
+    "mro",
+    "float",
+    "A",
+    "SignalR",
+    "SECoPNodeDevice",
+    "DESCRIPTIONS",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "C:\\Windows",
+    "noqa",
+    "type: ignore",
+    "fmt: off",
+    "pyright: basic",
+    "all is fine # noqa",
+    "    indented\n  less\n      more",
+    "first\n        second\n        third",
+    "usage:\n>>> import os\n>>> os.abort()",
+    "-*- coding: utf-7 -*-",
+    "x" * 10_000,
+    "word " * 2_000,
+    '"' * 500,
+    "\\" * 500,
+    "温" * 300,
+]
+
+
+def node(text: str) -> dict[str, Any]:
+    """Return a structure report that has a text wherever a text can be."""
+    accessible = {"description": text, "readonly": False, "group": text, text: text}
+    enum = {"type": "enum", "members": {text: 1, "ok": 2}}
+    struct = {"type": "struct", "members": {text: enum, "b": enum}, "optional": [text]}
+    return {
+        "equipment_id": text,
+        "description": text,
+        "firmware": text,
+        f"_{text}": text,
+        "modules": {
+            name: {
+                "description": text,
+                "implementation": implementation,
+                "interface_classes": [text],
+                text: text,
+                "accessibles": {
+                    f"{text}": {
+                        **accessible,
+                        "datainfo": {"type": "double", "unit": text},
+                    },
+                    f"_{text}": {**accessible, "datainfo": enum},
+                    f"{text}_cmd": {
+                        "description": text,
+                        "datainfo": {
+                            "type": "command",
+                            "argument": struct,
+                            "result": struct,
+                        },
+                    },
+                    "list": {
+                        **accessible,
+                        "datainfo": {"type": "array", "maxlen": 3, "members": enum},
+                    },
+                },
+            }
+            for name, implementation in [
+                (text, text),
+                ("other", f"x.{text}"),
+                ("third", "x.Y"),
+                ("fourth", {"no": "text"}),
+            ]
+        },
+    }
+
+
+def names_called(tree: ast.AST) -> set[str]:
+    return {
+        call.func.id if isinstance(call.func, ast.Name) else ast.unparse(call.func)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+    }
+
+
+def check(source: str) -> ast.Module:
+    """Check that source declares things and does nothing else."""
+    source.encode()
+    tree = ast.parse(source)
+    compile(tree, "generated", "exec")
+    assert names_called(tree) <= {"ParamT", "PropT", "TypedDict"}
+    assert {type(statement) for statement in tree.body} <= {
+        ast.ImportFrom,
+        ast.Import,
+        ast.ClassDef,
+        ast.Assign,
+    }
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef):
+            assert {type(s) for s in statement.body} <= {
+                ast.Expr,
+                ast.AnnAssign,
+                ast.Assign,
+                ast.Pass,
+            }
+            for inner in statement.body:
+                if isinstance(inner, ast.Expr | ast.Assign):
+                    assert isinstance(inner.value, ast.Constant)
+    names = [s.name for s in tree.body if isinstance(s, ast.ClassDef)]
+    assert len(set(names)) == len(names)
+    assert not any(map(keyword.iskeyword, names))
+    return tree
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_any_text_anywhere(text: str):
+    source = render(parse_description(node(text)))
+    tree = check(source)
+    assert not any(line != line.rstrip() for line in source.split("\n"))
+    last = tree.body[-1]
+    assert isinstance(last, ast.Assign)
+    assert ast.literal_eval(last.value) == {text: node(text)}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.characters(codec=None), max_size=120))
+def test_random_text_anywhere(text: str):
+    tree = check(render(parse_description(node(text))))
+    assert ast.literal_eval(tree.body[-1].value) == {text: node(text)}  # type: ignore[attr-defined]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON, st.text())
+def test_random_json_as_any_property_or_datainfo(value: Any, key: str):
+    report = {
+        "equipment_id": "x",
+        key: value,
+        "modules": {
+            "m": {
+                key: value,
+                "accessibles": {
+                    "a": {"datainfo": value},
+                    "b": value,
+                    "c": {"datainfo": {"type": "command", "argument": value}},
+                },
+            },
+            "n": value,
+        },
+    }
+    tree = check(render(parse_description(report)))
+    assert ast.literal_eval(tree.body[-1].value)["x"] == report  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["type: ignore", "noqa", "fmt: off", "pyright: basic", "x # noqa", "ruff: noqa"],
+)
+def test_no_comment_gives_orders_to_tools(text: str):
+    source = render(parse_description(node(text)))
+    comments = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    assert any(text.split()[-1] in c for c in comments)
+    for order in ("type:", "noqa", "fmt:", "pyright:", "ruff:"):
+        assert not any(f"# {order}" in c or f"#{order}" in c for c in comments)
+
+
+def test_docstrings_are_no_doctests():
+    source = render(parse_description(node("usage:\n    >>> import os")))
+    docs = "\n".join(
+        ast.get_docstring(c) or ""
+        for c in ast.parse(source).body
+        if isinstance(c, ast.ClassDef)
+    )
+    assert "import os" in docs
+    assert ">>>" not in docs
+
+
+def test_all_hostile_nodes_in_one_file_pass_ruff(tmp_path: Path):
+    # Texts are as long as they like, names in SECoP have 63 characters at most
+    nodes = {
+        f"{i:02}{text}": parse_description(node(text) | {"equipment_id": f"{i}{text}"})
+        for i, text in enumerate(HOSTILE)
+        if len(text) < 64 and all(ord(c) < 0xD800 or ord(c) > 0xE000 for c in text)
+    }
+    file = tmp_path / "hostile.py"
+    file.write_text(render(nodes), encoding="utf-8")
+    before = ast.dump(ast.parse(file.read_text(encoding="utf-8")))
+    ruff = [sys.executable, "-m", "ruff"]
+    rules = ["--isolated", "--extend-select=E501,W291,PLE", str(file)]
+    done = subprocess.run([*ruff, "check", *rules], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    subprocess.run([*ruff, "format", "--isolated", "-q", str(file)], check=True)
+    assert ast.dump(ast.parse(file.read_text(encoding="utf-8"))) == before
+
+
+def test_a_description_that_cannot_be_read_back_is_refused():
+    deep: Any = "x"
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested more than"):
+        render(parse_description({"equipment_id": "x", "modules": {}, "deep": deep}))
+    for value in (float("nan"), float("inf"), object(), {1: 2}):
+        with pytest.raises(ValueError, match="is not JSON"):
+            render(parse_description({"equipment_id": "x", "modules": {}, "v": value}))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_text_chooses_a_path(text: str, tmp_path: Path):
+    target = tmp_path / "a" / "b"
+    file = write_class_file(parse_description(node(text)), target)
+    assert file == target / "genNodeClass.py"
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [file]
+    assert read_descriptions(file)[text].raw == node(text)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_any_enum_is_a_class(text: str):
+    from ophyd_async.core import StrictEnum
+
+    info = EnumInfo(members={text: 1, text.swapcase(): 2, f"{text}_2": 3, "Ok": 4})
+    members = enum_members(info)
+    assert sorted(members.values()) == sorted(info.members)
+    assert all(n.isascii() and n.isidentifier() for n in members)
+    made = StrictEnum("Made", members)  # type: ignore[call-overload]
+    assert {m.value for m in made} == set(info.members)

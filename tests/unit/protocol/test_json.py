@@ -1,0 +1,186 @@
+import json
+
+import pytest
+from hypothesis import given
+
+from secop_ophyd.protocol import BadJSON, decode, encode, shorten
+
+from .strategies import jsons
+
+
+def nested(depth, innermost="1"):
+    return ("[" * depth + innermost + "]" * depth).encode("latin-1")
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53 + 1, 2**63, 2**64 + 1, -(10**300) - 1])
+def test_integers_stay_exact(number):
+    assert encode(number) == str(number).encode()
+    assert decode(str(number).encode()) == number
+    assert decode(f'[{number},"ä"]'.encode()) == [number, "ä"]
+    assert type(decode(str(number).encode())) is int
+
+
+@pytest.mark.parametrize("number", [0.1, 1e-320, 1.7976931348623157e308, -0.0, 1e22])
+def test_floats_stay_exact(number):
+    assert repr(decode(encode(number))) == repr(number)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"NaN",
+        b"[NaN]",
+        b"Infinity",
+        b"-Infinity",
+        b"1e400",
+        b"[-1e400]",
+        b'{"a":1e999}',
+        b'["\\ud800",NaN]',
+        b'["\\ud800",1e400]',
+        b"[1,{}",
+        b"{'a':1}",
+        b"[1,]",
+        b"nul",
+        b"1 2",
+        b"+1",
+        b"01",
+        b"\xef\xbb\xbf1",
+        b'"a\tb"',
+        b"\xff",
+        b"\x00",
+        b"1" * 5000,
+    ],
+)
+def test_what_is_not_json(data):
+    with pytest.raises(BadJSON):
+        decode(data)
+
+
+def test_the_error_shows_what_came():
+    with pytest.raises(BadJSON, match=r"not JSON: .*\[NaN, 5\]"):
+        decode(b"[NaN, 5]")
+    with pytest.raises(BadJSON) as caught:
+        decode(b"[" + b"x" * 10000)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("data", [b"", b" ", b" \t ", b"null", b" null "])
+def test_nothing_is_null(data):
+    assert decode(data) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b'"\\ud800"', "?"),
+        (b'"a\\udfffb"', "a?b"),
+        (b'{"\\ud800":["\\ud800"]}', {"?": ["?"]}),
+        (b'"\xff"', "\ufffd"),
+        (b'{"k\xff":[1,"\xc3"]}', {"k\ufffd": [1, "\ufffd"]}),
+        (b'"\\u0000"', "\0"),
+    ],
+)
+def test_bad_characters_do_not_cost_the_message(data, value):
+    assert decode(data) == value
+    assert encode(value).isascii()
+
+
+@pytest.mark.parametrize("depth", [200, 450, 600, 900, 960, 980, 5000, 200_000])
+@pytest.mark.parametrize("innermost", ["1", '"\\ud800"', '"\xff"', "NaN"])
+def test_deep_nesting_is_an_answer_or_an_error(depth, innermost):
+    try:
+        value = decode(nested(depth, innermost))
+    except BadJSON:
+        return
+    assert innermost != "NaN"
+    for _ in range(depth):
+        [value] = value
+    assert value in (1, "?", "\ufffd")
+
+
+def test_deep_nesting_is_possible():
+    assert decode(nested(150)) == json.loads(nested(150))
+
+
+def test_too_deep_nesting_is_an_error():
+    with pytest.raises(BadJSON, match="nested too deeply"):
+        decode(nested(200_000))
+    value = []
+    for _ in range(200_000):
+        value = [value]
+    with pytest.raises(BadJSON):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("inf"),
+        [1, {"a": [float("-inf")]}],
+        [None, float("nan")],
+        [10**5000],
+        object(),
+        [object()],
+        {(1, 2): 3},
+    ],
+)
+def test_what_json_cannot_carry(value):
+    with pytest.raises(BadJSON, match="JSON cannot carry"):
+        encode(value)
+
+
+def test_a_cycle_is_an_error():
+    value = []
+    value.append(value)
+    with pytest.raises(BadJSON):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        (None, b"null"),
+        (True, b"true"),
+        ([1, 2.5, "x"], b'[1,2.5,"x"]'),
+        ((1, "null"), b'[1,"null"]'),
+        ({"a": None}, b'{"a":null}'),
+        ("µ\u2028\n", b'"\\u00b5\\u2028\\n"'),
+        ("\U0001f600", b'"\\ud83d\\ude00"'),
+        ([2**70, "ä"], b'[1180591620717411303424,"\\u00e4"]'),
+    ],
+)
+def test_encoding_is_compact_ascii(value, data):
+    assert encode(value) == data
+
+
+@given(jsons)
+def test_whatever_is_encoded_is_decoded(value):
+    data = encode(value)
+    assert data.isascii()
+    assert b"\n" not in data and b"\r" not in data
+    assert decode(data) == value
+    assert json.loads(data) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("abc", 3, "abc"),
+        ("abcd", 3, "abc..."),
+        ("", 3, ""),
+        ("µ", 3, "µ"),
+        ("a\nb", 10, "a\\nb"),
+        ("\x1b[31mred", 20, "\\x1b[31mred"),
+        ("\u202eabc", 20, "\\u202eabc"),
+        (b"\xff\x00", 20, "\ufffd\\x00"),
+        (b"abcd", 3, "abc..."),
+    ],
+)
+def test_shorten(text, limit, shown):
+    assert shorten(text, limit) == shown
+
+
+def test_shorten_is_quick_for_a_long_line():
+    assert shorten(b"\x1b" * 50_000_000, 8) == "\\x1b\\x1b..."
