@@ -15,6 +15,7 @@ from .devices import (
     SecopQuery,
     SECoPReadableDevice,
     SECoPWritableDevice,
+    format_tree,
 )
 from .protocol import SecopError
 
@@ -31,6 +32,7 @@ __all__ = [
     "SECoPReadableDevice",
     "SECoPWritableDevice",
     "SECoPMoveableDevice",
+    "format_tree",
     "NodeOptions",
     "ModuleOptions",
     # Commands

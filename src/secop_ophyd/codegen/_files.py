@@ -68,9 +68,10 @@ def _literal(source: str) -> dict[str, Any]:
     if not source.startswith(HEADER):
         raise ValueError("its first line is another")
     match ast.parse(source).body:
-        case [*_, ast.Assign(targets=[ast.Name(id=name)], value=value)] if (
-            name == CONSTANT
-        ):
+        case [
+            *_,
+            ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value),
+        ] if name == CONSTANT:
             reports: Any = ast.literal_eval(value)
         case _:
             raise ValueError(f"it does not end with {CONSTANT}")

@@ -44,10 +44,11 @@ def render(descriptions: Mapping[str, NodeDescription] | NodeDescription) -> str
                 blocks += module_blocks(module, names)
         blocks += _node_blocks(node, names)
     body = "\n\n\n".join("\n".join(block) for block in blocks)
-    imports = "\n\n".join("\n".join(lines) for lines in import_lines(body))
-    return "\n\n\n".join(
-        (f"{HEADER}\n\n{imports}", body, f"{CONSTANT} = {_literals(reports)}\n")
-    )
+    lead = f"{CONSTANT}: dict[str, Any] = "
+    imports = import_lines(f"{body}\n{lead}{{}}")
+    head = "\n\n".join([HEADER, *("\n".join(lines) for lines in imports)])
+    parts = (head, body, f"{lead}{_literals(reports, len(lead))}\n")
+    return "\n\n\n".join(filter(None, parts))
 
 
 def _report(key: str, description: NodeDescription) -> Any:
@@ -56,9 +57,9 @@ def _report(key: str, description: NodeDescription) -> Any:
     return description.raw
 
 
-def _literals(reports: Mapping[str, Any]) -> str:
+def _literals(reports: Mapping[str, Any], lead: int) -> str:
     try:
-        return literal(reports, len(CONSTANT) + 3)
+        return literal(reports, lead)
     except ValueError as error:
         raise ValueError(f"the description cannot be written: {error}") from None
 

@@ -166,6 +166,8 @@ class _ModuleSource:
         return f"{self._enums[path]} | str"
 
     def _struct(self, path: Path, info: StructInfo) -> str:
+        if "" in info.members:  # which no TypedDict can have
+            return "dict[str, Any]"
         is_argument = path[1] == "arg"
         fields: dict[str, str] = {}
         for key, member in info.members.items():

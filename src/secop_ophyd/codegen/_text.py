@@ -20,7 +20,7 @@ WIDTH = 88
 MAX_DEPTH = 64
 """How deeply a literal may be nested; Python's own parser gives up at 200."""
 
-_MAX_INDENT = 40
+_MAX_INDENT = 60
 
 # A comment that starts like this is for a tool: type: ignore, noqa, fmt: off
 _ORDER = re.compile(
@@ -70,25 +70,26 @@ def docstring(text: str, indent: int) -> list[str]:
     :param text: Anything; its paragraphs are kept, its long lines are wrapped.
     :param indent: The columns before each line.
     """
-    margin = " " * indent
-    text = "\n".join(_clean(line) for line in text.splitlines())
-    lines = [
-        part
-        for line in inspect.cleandoc(text).splitlines()
-        for part in (_wrap_line(line, WIDTH - indent - 3) or [""])
-    ]
-    # No doctest: that would be code of the node which pytest can be told to run
-    lines = [re.sub(r"^(\s*)>>>", r"\1> >>", line) for line in lines]
-    body = inspect.cleandoc("\n".join(lines)).replace("\\", "\\\\")
-    body = body.replace('"""', '\\"\\"\\"')
-    # A quote next to the quotes: ruff would put a space between them
-    body = re.sub(r'^"|(?<!\\)"$', "'", body)
+    margin, room = " " * indent, WIDTH - indent - 3
+    text = inspect.cleandoc("\n".join(map(_clean, text.splitlines())))
+    if "\n" not in text and width(_docstring_body([text])) > room - 3:
+        room -= 3  # two lines: on one, ruff would not mind that it is too long
+    lines = [x for line in text.splitlines() for x in _wrap_line(line, room) or [""]]
+    body = _docstring_body(lines)
     if not body:
         return []
-    fits = "\n" not in body and width(body) <= WIDTH - indent - 6
-    ending = "" if fits else f"\n{margin}"
-    block = f'"""{body}'.replace("\n", f"\n{margin}") + f'{ending}"""'
+    ending = "\n" if "\n" in body else ""
+    block = f'"""{body}{ending}"""'.replace("\n", f"\n{margin}")
     return [line.rstrip() for line in f"{margin}{block}".split("\n")]
+
+
+def _docstring_body(lines: list[str]) -> str:
+    # No doctest: that would be code of the node which pytest can be told to run
+    lines = [re.sub(r"^(\s*)>>>", r"\1> >>", line) for line in lines]
+    text = inspect.cleandoc("\n".join(lines))
+    # A quote next to the quotes: ruff would put a space between them
+    text = re.sub(r'\A"|"\Z', "'", text)
+    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
 def wrap(text: str, room: int) -> list[str]:

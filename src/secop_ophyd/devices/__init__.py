@@ -17,6 +17,7 @@ from ._modules import (
 )
 from ._node import SECoPNodeDevice
 from ._options import ModuleOptions, NodeOptions
+from ._tree import format_tree
 
 __all__ = [
     # Devices
@@ -27,6 +28,7 @@ __all__ = [
     "SECoPWritableDevice",
     "SECoPMoveableDevice",
     "ModuleInfo",
+    "format_tree",
     # How to deal with them
     "NodeOptions",
     "ModuleOptions",

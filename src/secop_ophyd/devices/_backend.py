@@ -57,7 +57,7 @@ class SecopSignalBackend(SignalBackend[Any]):
         reading = await self.origin.get()
         if reading.error is not None:
             raise reading.error.with_traceback(None)
-        return reading  # type: ignore[return-value]
+        return dict(reading)  # type: ignore[return-value]
 
     async def get_value(self) -> Any:
         return (await self.origin.get())["value"]

@@ -57,7 +57,7 @@ class Item:
         name, value = self.signal.name, reading["value"]
         columns = self._columns
         if columns is None:
-            return {name: reading}
+            return {name: {**reading}}
         return {c.key(name): {**reading, "value": c.take(value)} for c in columns}  # type: ignore[misc]
 
     async def read(self) -> dict[str, Reading[Any]]:

@@ -7,7 +7,8 @@ tell it, in the order of the messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,14 @@ class StatusWatch:
     def busy(self) -> bool:
         """Whether the module is busy, as far as it is known."""
         return self.code is not None and is_busy(self.code)
+
+    def fail(self, error: Exception) -> None:
+        """Let who waits fail.
+
+        :param error: Why.
+        """
+        self.error = error
+        self._changed.set()
 
     def forget(self) -> None:
         """Start anew: what was before does not count."""
@@ -124,6 +133,7 @@ class SecopMovableLogic(MovableLogic[Any]):
     status: SignalR[Any]
     name: Callable[[], str]
     module: ModuleConnector
+    _stopping: bool = False
 
     async def check_move(self, new_position: Any) -> None:
         datainfo = self.module.target_datainfo
@@ -144,14 +154,17 @@ class SecopMovableLogic(MovableLogic[Any]):
             send_stop = self.module.stop_command
             if not watch.busy or send_stop is None:
                 return
-            await send_stop()
+            self._stopping = True
             try:
+                await send_stop()
                 async with asyncio.timeout(STOP_TIMEOUT):
                     await watch.until_not_busy()
             except TimeoutError:
                 raise TimeoutError(
                     f"{self.name()}: still {watch} {STOP_TIMEOUT:g} s after stop"
                 ) from None
+            finally:
+                self._stopping = False
 
     async def move(
         self, new_position: Any, timeout: Callable[[], float | None]
@@ -174,7 +187,8 @@ class SecopMovableLogic(MovableLogic[Any]):
         if not watch.was_busy and not await self._is_at(new_position):
             # By the specification it is busy before it answers, but some are late
             await watch.until_busy(self.module.options.grace)
-        await watch.until_not_busy()
+        with self._fail_on_retarget(new_position, watch):
+            await watch.until_not_busy()
         if watch.code is not None and is_failure(watch.code):
             group = StatusGroup.ERROR if watch.code >= 400 else StatusGroup.DISABLED
             raise RuntimeError(
@@ -182,8 +196,42 @@ class SecopMovableLogic(MovableLogic[Any]):
                 f"{group.name}: {await self._where(watch)}"
             )
 
+    @contextmanager
+    def _fail_on_retarget(
+        self, new_position: Any, watch: StatusWatch
+    ) -> Generator[None, None, None]:
+        """Notice when the target changes after the node has accepted ours."""
+        accepted: list[Any] = []
+
+        def updated(readings: dict[str, Reading[Any]]) -> None:
+            (reading,) = readings.values()
+            try:
+                target = reading["value"]
+            except SecopError:
+                return  # the status tells what it means for the move
+            if not accepted:  # at once, and perhaps rounded by the node
+                accepted.append(target)
+            elif not self._stopping and not self._is_same(target, accepted[0]):
+                watch.fail(
+                    RuntimeError(
+                        f"{self.name()}: moving to {new_position} failed, somebody "
+                        f"else has set the target to {target}"
+                    )
+                )
+
+        if self.module.options.tolerate_retarget:
+            yield
+            return
+        self.setpoint.subscribe_reading(updated)
+        try:
+            yield
+        finally:
+            self.setpoint.clear_sub(updated)
+
     async def _is_at(self, target: Any) -> bool:
-        value = await self.readback.get_value()
+        return self._is_same(await self.readback.get_value(), target)
+
+    def _is_same(self, value: Any, target: Any) -> bool:
         datainfo = self.module.target_datainfo
         if isinstance(datainfo, NumberInfo):
             return abs(value - target) <= datainfo.resolution(float(target))

@@ -14,12 +14,15 @@ class ModuleOptions:
         something else; None is for ever.
     :param grace: Seconds that a module may take to become busy when a move has been
         accepted; the specification says that it is busy at once, some are not.
+    :param tolerate_retarget: Whether a move goes on when somebody else changes the
+        target, or stops the module; without it, the move fails.
     :param errors_as_nan: Whether a float in error reads as NaN, so that a run goes
         on; without it, the read fails with the node's own words.
     """
 
     move_timeout: float | None = None
     grace: float = 0.5
+    tolerate_retarget: bool = False
     errors_as_nan: bool = False
 
 

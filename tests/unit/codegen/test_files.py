@@ -40,12 +40,15 @@ OURS = render(parse("cryo.json"))
         b"DESCRIPTIONS = {}\n",
         b"\xff\xfe\x00",
         OURS.split("\n")[0].encode(),
-        OURS.replace("DESCRIPTIONS =", "OTHERS =").encode(),
+        OURS.replace("DESCRIPTIONS:", "OTHERS:").encode(),
         (OURS + "\nimport os\n").encode(),
         (OURS + "\nclass Mine:\n    pass\n").encode(),
-        OURS[: OURS.index("DESCRIPTIONS")].encode() + b"DESCRIPTIONS = {'a': 1}\n",
-        OURS[: OURS.index("DESCRIPTIONS")].encode() + b"DESCRIPTIONS = [1]\n",
-        OURS[: OURS.index("DESCRIPTIONS")].encode() + b"DESCRIPTIONS = open('x')\n",
+        OURS[: OURS.index("DESCRIPTIONS")].encode()
+        + b"DESCRIPTIONS: dict = {'a': 1}\n",
+        OURS[: OURS.index("DESCRIPTIONS")].encode() + b"DESCRIPTIONS: dict = [1]\n",
+        OURS[: OURS.index("DESCRIPTIONS")].encode()
+        + b"DESCRIPTIONS: dict = open('x')\n",
+        OURS[: OURS.index("DESCRIPTIONS")].encode() + b"DESCRIPTIONS: dict\n",
         OURS[:-5].encode(),
     ],
 )

@@ -21,110 +21,7 @@ from secop_ophyd.codegen import (
 )
 from secop_ophyd.protocol import EnumInfo, parse_description
 
-HOSTILE = [
-    "",
-    " ",
-    '"',
-    "'",
-    '"""',
-    "'''",
-    'ends with "',
-    '"starts with',
-    "a \" b ' c",
-    "ends with \\",
-    "\\",
-    "\\\\",
-    '\\"""',
-    "\n",
-    "a\nb\r\nc\rd\u2028e\x0bf\x85g",
-    '"""\nimport os; os.abort()\n"""',
-    "')\nraise SystemExit(1)\n('",
-    "\\N{DEGREE SIGN} \\x41 \\u0041",
-    "{0} {x!r} %s $y",
-    "\x00\x07\x1b[31m",
-    "\u202e trojan \u2066 source",
-    "\ud800 lone surrogate",
-    "Temperatur in °C, 温度, 🌡",
-    "µ",
-    "%",
-    "class",
-    "None",
-    "__init__",
-    "__class__",
-    "_",
-    "__",
-    "1",
-    "a b",
-    "mro",
-    "float",
-    "A",
-    "SignalR",
-    "SECoPNodeDevice",
-    "DESCRIPTIONS",
-    "../../etc/passwd",
-    "/etc/passwd",
-    "C:\\Windows",
-    "noqa",
-    "type: ignore",
-    "fmt: off",
-    "pyright: basic",
-    "all is fine # noqa",
-    "    indented\n  less\n      more",
-    "first\n        second\n        third",
-    "usage:\n>>> import os\n>>> os.abort()",
-    "-*- coding: utf-7 -*-",
-    "x" * 10_000,
-    "word " * 2_000,
-    '"' * 500,
-    "\\" * 500,
-    "温" * 300,
-]
-
-
-def node(text: str) -> dict[str, Any]:
-    """Return a structure report that has a text wherever a text can be."""
-    accessible = {"description": text, "readonly": False, "group": text, text: text}
-    enum = {"type": "enum", "members": {text: 1, "ok": 2}}
-    struct = {"type": "struct", "members": {text: enum, "b": enum}, "optional": [text]}
-    return {
-        "equipment_id": text,
-        "description": text,
-        "firmware": text,
-        f"_{text}": text,
-        "modules": {
-            name: {
-                "description": text,
-                "implementation": implementation,
-                "interface_classes": [text],
-                text: text,
-                "accessibles": {
-                    f"{text}": {
-                        **accessible,
-                        "datainfo": {"type": "double", "unit": text},
-                    },
-                    f"_{text}": {**accessible, "datainfo": enum},
-                    f"{text}_cmd": {
-                        "description": text,
-                        "datainfo": {
-                            "type": "command",
-                            "argument": struct,
-                            "result": struct,
-                        },
-                    },
-                    "list": {
-                        **accessible,
-                        "datainfo": {"type": "array", "maxlen": 3, "members": enum},
-                    },
-                },
-            }
-            for name, implementation in [
-                (text, text),
-                ("other", f"x.{text}"),
-                ("third", "x.Y"),
-                ("fourth", {"no": "text"}),
-            ]
-        },
-    }
+from .hostile import HOSTILE, node
 
 
 def names_called(tree: ast.AST) -> set[str]:
@@ -146,6 +43,7 @@ def check(source: str) -> ast.Module:
         ast.Import,
         ast.ClassDef,
         ast.Assign,
+        ast.AnnAssign,
     }
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
@@ -170,12 +68,16 @@ def test_any_text_anywhere(text: str):
     tree = check(source)
     assert not any(line != line.rstrip() for line in source.split("\n"))
     last = tree.body[-1]
-    assert isinstance(last, ast.Assign)
+    assert isinstance(last, ast.AnnAssign) and last.value
     assert ast.literal_eval(last.value) == {text: node(text)}
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.text(st.characters(codec=None), max_size=120))
+ANY_TEXT = st.text(st.characters(codec=None), max_size=120)
+PUNCTUATION = st.text(st.sampled_from("\"'\\\n\r #>{}ax"), max_size=120)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANY_TEXT | PUNCTUATION)
 def test_random_text_anywhere(text: str):
     tree = check(render(parse_description(node(text))))
     assert ast.literal_eval(tree.body[-1].value) == {text: node(text)}  # type: ignore[attr-defined]

@@ -10,6 +10,8 @@ import pytest
 from secop_ophyd.codegen import render
 from secop_ophyd.protocol import parse_description
 
+from .hostile import HOSTILE, node
+
 pytest.importorskip("secop_ophyd.SECoPDevices")
 REPORTS = sorted((Path(__file__).parents[2] / "data" / "descriptions").glob("*.json"))
 
@@ -36,3 +38,8 @@ def test_classes_have_their_children(file, tmp_path):
     node = node_class("localhost:10767")
     attributes = set(module_names(description).modules.values())
     assert attributes <= {name for name, _ in node.children()}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_classes_of_hostile_nodes(text, tmp_path):
+    load(render(parse_description(node(text))), tmp_path / "hostile_classes.py")

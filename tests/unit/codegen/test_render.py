@@ -52,7 +52,7 @@ def node(equipment_id="n", **modules):
 
 def body(source):
     """Return source without the literal at its end."""
-    return source[: source.index("\nDESCRIPTIONS = ")]
+    return source[: source.index("\nDESCRIPTIONS: ")]
 
 
 def annotations(source, name):
@@ -204,7 +204,7 @@ def test_commands():
         "    },\n"
         ")\n"
     ) in source
-    assert "from typing import Annotated as A, Any, NotRequired, TypedDict\n" in source
+    assert "from typing import Any, NotRequired, TypedDict\n" in source
 
 
 def test_modules_that_look_the_same_share_a_class():

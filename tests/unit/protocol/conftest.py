@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 DATA = Path(__file__).parents[2] / "data"
 DESCRIPTIONS = sorted(path.stem for path in (DATA / "descriptions").glob("*.json"))
 
+# Without `explain`, which traces every line and takes minutes
+_PHASES = [Phase.explicit, Phase.generate, Phase.shrink]
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile(
@@ -18,6 +20,7 @@ settings.register_profile(
     database=None,
     deadline=None,
     max_examples=100,
+    phases=_PHASES,
     suppress_health_check=_SLOW,
 )
 settings.register_profile(
@@ -25,6 +28,7 @@ settings.register_profile(
     database=None,
     deadline=None,
     max_examples=3000,
+    phases=_PHASES,
     suppress_health_check=_SLOW,
     print_blob=True,
 )
