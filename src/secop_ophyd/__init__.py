@@ -42,5 +42,4 @@ __all__ = [
     # The client alone
     "SecopClient",
     "SecopError",
-    "__version__",
 ]

@@ -22,7 +22,13 @@ import numpy as np
 import pytest
 from bluesky.plan_stubs import abs_set, mv, rd
 from bluesky.run_engine import RunEngine, call_in_bluesky_event_loop
-from ophyd_async.core import NotConnectedError, SignalR, SignalRW, init_devices
+from ophyd_async.core import (
+    NotConnectedError,
+    SignalR,
+    SignalRW,
+    init_devices,
+    wait_for_value,
+)
 
 from secop_ophyd.demo import SimulatedNode, start_node
 from secop_ophyd.SECoPDevices import (
@@ -166,8 +172,7 @@ def test_a_ramp_goes_on_after_the_plan(RE: RunEngine, device: Any) -> None:
     RE(mv(cryo, 20))
     RE(abs_set(cryo, 30, wait=False))
     assert RE(rd(cryo.value)).plan_result < 30
-    call_in_bluesky_event_loop(cryo.wait_for_idle())
-    assert RE(rd(cryo.value)).plan_result == 30
+    call_in_bluesky_event_loop(wait_for_value(cryo.value, 30, timeout=10))
 
 
 def test_parameters_are_set_through_signals(RE: RunEngine, device: Any) -> None:

@@ -100,6 +100,7 @@ class _ModuleSource:
     def __init__(self, module_class: ModuleClass, names: ClassNames):
         self._class = module_class
         self._names = names
+        self._notes = [_notes(module) for module in module_class.modules]
         self._others: list[list[str]] = []
         self._enums: dict[Path, str] = {}
 
@@ -180,21 +181,24 @@ class _ModuleSource:
 
     def _note(self, attribute: str) -> str:
         """Return what all modules of the class agree about."""
-        text = self._class.common(lambda m: _described(m, attribute)[0])
-        unit = self._class.common(lambda m: _described(m, attribute)[1])
+        texts = {notes.get(attribute, ("", ""))[0] for notes in self._notes}
+        units = {notes.get(attribute, ("", ""))[1] for notes in self._notes}
+        text = texts.pop() if len(texts) == 1 else ""
+        unit = units.pop() if len(units) == 1 else ""
         return "; ".join(filter(None, (text, f"Unit: ({unit})" if unit else "")))
 
 
-def _described(module: ModuleDescription, attribute: str) -> tuple[str, str]:
-    """Return the description and the unit of what has an attribute."""
+def _notes(module: ModuleDescription) -> dict[str, tuple[str, str]]:
+    """Return the description and the unit of each parameter and command."""
     names = member_names(module)
-    for name, parameter in module.parameters.items():
-        if names.parameters[name] == attribute:
-            return parameter.description, parameter.unit
-    for name, command in module.commands.items():
-        if names.commands[name] == attribute:
-            return command.description, ""
-    return "", ""
+    notes = {
+        names.parameters[name]: (parameter.description, parameter.unit)
+        for name, parameter in module.parameters.items()
+    }
+    return notes | {
+        names.commands[name]: (command.description, "")
+        for name, command in module.commands.items()
+    }
 
 
 def _enum_block(name: str, text: str, values: EnumValues) -> list[str]:

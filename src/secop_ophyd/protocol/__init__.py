@@ -64,7 +64,7 @@ from ._errors import (
     parse_error_report,
 )
 from ._interfaces import InterfaceClass, interface_class
-from ._json import decode, encode, shorten
+from ._json import decode, encode
 from ._messages import (
     MAX_LINE,
     REPLIES,
@@ -90,6 +90,7 @@ from ._status import (
     is_busy,
     is_failure,
 )
+from ._text import shorten
 
 __all__ = [
     # Where a node is

@@ -22,7 +22,7 @@ from ._datatypes import (
 )
 from ._errors import NodeError, NoValueYet, RangeError, WrongType
 from ._guards import is_list, is_mapping, is_ndarray, is_object, is_sequence
-from ._json import shorten, show
+from ._text import shorten, show
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
 

@@ -27,7 +27,7 @@ from ._datatypes import (
 )
 from ._errors import WrongType
 from ._guards import is_list, is_number, is_object
-from ._json import shorten, show
+from ._text import shorten, show
 
 Report = Callable[[str], None]
 """Is told each problem, as text."""
@@ -57,7 +57,11 @@ def parse_status_datainfo(raw: Any, report: Report) -> DataInfo:
     :param report: Called with the text of each problem.
     """
     match parse_datainfo(raw, report):
-        case TupleInfo(members=(EnumInfo() | IntInfo() as code, StringInfo() as text)):
+        case TupleInfo(
+            members=(EnumInfo() | IntInfo() as code, StringInfo() as text, *more)
+        ):
+            if more:
+                report("status has more than code and text, which are left out")
             return StatusInfo(members=(code, text), raw=raw)
         case EnumInfo() | IntInfo() as code:
             report("status has no text")

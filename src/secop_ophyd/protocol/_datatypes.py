@@ -23,7 +23,7 @@ import numpy as np
 
 from ._errors import NoValueYet, RangeError, WrongType
 from ._guards import is_list, is_ndarray, is_number
-from ._json import shorten, show
+from ._text import shorten, show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from ._datainfo import parse_datainfo, parse_status_datainfo
 from ._datatypes import DataInfo, OpaqueInfo
 from ._errors import InvalidMessage, SecopError
 from ._guards import is_list, is_number, is_object
-from ._json import shorten, show
+from ._text import shorten, show
 
 
 class _Missing:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ._guards import is_list, is_object, safe_repr
+from ._guards import is_list, is_object
+from ._text import safe_repr, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,9 @@ def _subclasses(base: type[NodeError]) -> list[type[NodeError]]:
     ]
 
 
+MAX_TEXT = 1000
+"""How much of a node's text an error shows; `report` has all of it."""
+
 ERROR_CLASSES = {cls.error_class: cls for cls in _subclasses(NodeError)}
 """The exception of each error class of the specification."""
 
@@ -267,8 +271,7 @@ def make_error(report: ErrorReport, where: str) -> NodeError:
     """
     cls = ERROR_CLASSES.get(report.error_class, NodeError)
     name = ":".join(filter(None, (report.error_class, report.subclass)))
-    error = cls(
-        f"{where}: {name}: {report.text}" if report.text else f"{where}: {name}"
-    )
+    parts = (shorten(name), shorten(report.text, MAX_TEXT))
+    error = cls(": ".join(filter(None, (where, *parts))))
     error.report = report
     return error

@@ -8,17 +8,6 @@ from typing import Any, TypeGuard
 import numpy as np
 
 
-def safe_repr(value: Any) -> str:
-    """Return the representation of a value, also if Python refuses to make one.
-
-    It does for what is nested too deeply and for integers of thousands of digits.
-    """
-    try:
-        return repr(value)
-    except (RecursionError, ValueError):
-        return f"<{type(value).__name__}>"
-
-
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
     """Tell whether a decoded value is a JSON object."""
     return isinstance(value, dict)

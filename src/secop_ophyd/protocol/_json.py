@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 import msgspec
 
 from ._errors import BadJSON
-from ._guards import is_list, is_object, safe_repr
+from ._guards import is_list, is_object
+from ._text import shorten, show
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -87,28 +88,3 @@ def encode(value: Any) -> bytes:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
     except (ValueError, TypeError, RecursionError) as error:
         raise BadJSON(f"JSON cannot carry {show(value)}: {error}") from None
-
-
-def show(value: Any, limit: int = 80) -> str:
-    """Return a value for an error message.
-
-    :param value: Anything that came from outside.
-    :param limit: The number of characters that are kept.
-    """
-    return shorten(safe_repr(value), limit)
-
-
-def shorten(text: str | bytes, limit: int = 80) -> str:
-    """Make text of a node fit for a message or a log line.
-
-    Control characters, terminal escapes among them, are shown and not obeyed.
-
-    :param text: Anything that came from outside.
-    :param limit: The number of characters that are kept.
-    """
-    # Cut before decoding: the text may be a line of many megabytes
-    head = text[: limit + 1]
-    if isinstance(head, bytes):
-        head = head.decode(errors="replace")
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in head)
-    return f"{shown[:limit]}..." if len(text) > limit else shown

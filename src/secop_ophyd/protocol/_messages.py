@@ -78,12 +78,11 @@ class LineBuffer:
 
     def __init__(self, max_line: int = MAX_LINE):
         self._max_line = max_line
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._rest = bytearray()
 
     def __len__(self) -> int:
         """Return the size of the line that is not complete yet."""
-        return self._size
+        return len(self._rest)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Add received bytes and return the lines that are complete now.
@@ -92,16 +91,13 @@ class LineBuffer:
         :raises InvalidMessage: If a line grows over the limit.
         """
         *lines, rest = data.split(b"\n")
-        if lines and self._chunks:
-            lines[0] = b"".join((*self._chunks, lines[0]))
-            self._chunks.clear()
-            self._size = 0
-        if rest:
-            self._chunks.append(rest)
-            self._size += len(rest)
-        if self._size > self._max_line or any(len(x) > self._max_line for x in lines):
-            self._chunks.clear()
-            self._size = 0
+        if lines and self._rest:
+            self._rest += lines[0]
+            lines[0] = bytes(self._rest)
+            self._rest.clear()
+        self._rest += rest
+        if max(map(len, (*lines, self._rest))) > self._max_line:
+            self._rest.clear()
             raise InvalidMessage(f"a line is longer than {self._max_line} bytes")
         return lines
 

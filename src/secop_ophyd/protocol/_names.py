@@ -14,11 +14,12 @@ RESERVED_NAMES = frozenset(
     # bluesky's protocols and ophyd-async's Device, whatever class a module gets
     """
     add_children_as_readables add_readables check_value children
-    class_from_instance clear_sub close collect collect_asset_docs collect_pages
-    complete connect describe describe_collect describe_configuration disconnect
-    get_index hints kickoff locate log movable_logic name parent pause prepare
-    problems read read_configuration resume secop set set_name stage stop
-    subscribe subscribe_reading trigger unstage unsubscribe wait_for_idle
+    class_from_instance clear_sub client close collect collect_asset_docs
+    collect_pages complete config_errors connect connected connector describe
+    describe_collect describe_configuration disconnect get_index hints kickoff
+    locate log movable_logic name parent pause prepare problems read
+    read_configuration resume secop set set_name stage stop subscribe
+    subscribe_reading trigger unstage unsubscribe uri wait_for_idle
     """.split()
 )
 """Public attributes that devices have themselves, so no accessible can have them.
@@ -32,7 +33,7 @@ RESERVED_PRIVATE_NAMES = frozenset(
     _connector _contents _describe_config_funcs _describe_funcs _has_hints
     _is_protocol _is_runtime_protocol _mock _mock_class _move_status _name _options
     _read_config_funcs _read_funcs _setattr_methods _stage_funcs _stop_state
-    _timeout _attempts _unstage_funcs
+    _stopped _timeout _attempts _unstage_funcs _warn_of_namesakes
     """.split()
 )
 
@@ -57,7 +58,7 @@ def attribute_names(
     used = {attribute.rstrip("_") for attribute in taken}
     found: dict[str, str] = {}
     # Who can keep the name does, the others follow in alphabetical order
-    for name in sorted(names, key=lambda n: (wanted[n] != n, n)):
+    for name in sorted(names, key=lambda n: (wanted[n].rstrip("_") != n, n)):
         attribute, logical = wanted[name], wanted[name].rstrip("_")
         number = 2
         while logical in used:

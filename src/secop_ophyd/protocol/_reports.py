@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ._errors import InvalidMessage
 from ._guards import is_list, is_number, is_object
-from ._json import show
+from ._text import show
 
 
 class DataReport(NamedTuple):

@@ -34,6 +34,7 @@ def test_the_first_dimension_varies_fastest():
 )
 def test_whatever_the_memory_looks_like(value):
     assert matrix().to_json(matrix().validate(value)) == EXAMPLE
+    assert matrix().to_json(np.asarray(value)) == EXAMPLE
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def test_properties_keep_their_underscore(name, attribute):
     [
         (["_foo", "foo"], ["foo_2", "foo"]),
         (["foo", "_foo", "__foo"], ["foo", "foo_3", "foo_2"]),
-        (["stop", "stop_"], ["stop_2", "stop_"]),
+        (["stop_", "stop"], ["stop_2", "stop_"]),
+        (["foo", "foo_", "foo_2"], ["foo", "foo_3", "foo_2"]),
         (["_foo", "foo", "foo_2"], ["foo_3", "foo", "foo_2"]),
         (["a b", "a-b", "a_b"], ["a_b_2", "a_b_3", "a_b"]),
         (["Foo", "foo"], ["Foo", "foo"]),

@@ -237,6 +237,21 @@ def test_scaled_values_are_rounded_to_a_step(value, expected, data):
     assert SCALED.to_json(found) == data
 
 
+@pytest.mark.parametrize(
+    ("scale", "value", "data"),
+    [
+        # Just below the half in binary, but 0.15 is what the user wrote
+        (0.1, 0.15, 2),
+        (0.1, 0.35, 4),
+        (0.01, 1.115, 112),
+        # More steps than a float can count
+        (1e-10, 1e300, 10**310),
+    ],
+)
+def test_scaled_values_are_divided_in_decimals(scale, value, data):
+    assert ScaledInfo(scale=scale).to_json(value) == data
+
+
 @pytest.mark.parametrize("data", [2501, -1, 10**6])
 def test_values_of_the_node_may_be_out_of_range(data):
     assert SCALED.from_json(data) == pytest.approx(data / 10)
