@@ -1,7 +1,8 @@
 """An asyncio client of SEC nodes, which needs no ophyd and no bluesky."""
 
-from ._client import ClientOptions, ConnectionState, Pong, SecopClient
+from ._client import Pong, SecopClient
 from ._connection import Connection
+from ._options import ClientOptions, ConnectionState
 from ._parameter import Listener, Parameter, Reading
 from ._shared import acquire_client, release_client
 

@@ -144,6 +144,8 @@ class Connection(asyncio.Protocol):
         self.last_received = self._loop.time()
         # Sent and unanswered, by what answers them
         self._unanswered: dict[tuple[str, str], deque[Request]] = {}
+        # What was given up, so an answer may come when nobody waits for it
+        self._given_up: set[tuple[str, str]] = set()
         self._on_wire = 0
         # Ready to be sent, but the window is full
         self._ready: deque[Request] = deque()
@@ -189,7 +191,8 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[Message] = self._loop.create_future()
         request = Request(action, specifier, line, future, patient, timeout, now)
         if self._reason or self._transport is None:
-            request.fail(self._reason or ConnectionLost(f"{self._name}: not connected"))
+            reason = self._reason or f"{self._name}: not connected"
+            request.fail(ConnectionLost(f"{reason} (no '{request}')"))
             return future
         if timeout is not None:
             request.timer = self._loop.call_later(timeout, self._expire, request)
@@ -252,17 +255,18 @@ class Connection(asyncio.Protocol):
         if request.action not in _WRITES:
             # A late reply is an update then, and cannot be mistaken
             self._forget(request)
+            self._given_up.add(_key(request.action, request.specifier))
         self._send_ready()
 
     def _why_late(self, request: Request, timeout: float) -> str:
         text = f"{self._name}: no answer to '{request}' within {timeout:g} s"
         if request.sent:
             return text
-        blocking = self._writes.get(request.module, ())
-        if blocking and blocking[0] is not request:
-            waiting = self._loop.time() - blocking[0].made_at
+        first = self._writes.get(request.module, (request,))[0]
+        if request.action in _WRITES and first is not request and first.sent:
+            waiting = self._loop.time() - first.made_at
             return (
-                f"{text}; it was never sent, since '{blocking[0]}' "
+                f"{text}; it was never sent, since '{first}' "
                 f"has been unanswered for {waiting:.1f} s"
             )
         return f"{text}; it was never sent, since {self._on_wire} others are unanswered"
@@ -326,9 +330,10 @@ class Connection(asyncio.Protocol):
                 self.abort(ConnectionLost(f"{self._name}: not a SEC node"))
 
     def not_a_sec_node(self) -> NotASecNode:
-        """Return the error for a node that did not tell who it is."""
-        answer = f"'{self._foreign_line}'" if self._foreign_line else "nothing"
-        return NotASecNode(f"{self._name} is not a SEC node: it answered {answer}")
+        """Return the error for who answered something else than who it is."""
+        return NotASecNode(
+            f"{self._name} is not a SEC node: it answered '{self._foreign_line}'"
+        )
 
     def _answer_received(self, message: Message) -> None:
         action = _ANSWERS[message.action]
@@ -341,13 +346,13 @@ class Connection(asyncio.Protocol):
             if not requests:
                 del self._unanswered[key]
             self._settle(request, message, failed)
-        elif failed:
-            self._answer_only_request(message)
+        elif failed and key not in self._given_up:
+            self._answer_only_request(message, action)
 
-    def _answer_only_request(self, message: Message) -> None:
+    def _answer_only_request(self, message: Message, action: str = "") -> None:
         """Attribute an error to the only request that it can be about."""
         waiting = [r for requests in self._unanswered.values() for r in requests]
-        if len(waiting) == 1:
+        if len(waiting) == 1 and action in ("", waiting[0].action):
             self._forget(waiting[0])
             self._settle(waiting[0], message, failed=True)
         else:
@@ -392,9 +397,8 @@ class Connection(asyncio.Protocol):
             self.connection_lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        detail = f": {exc}" if exc else ""
         self._reason = reason = self._reason or ConnectionLost(
-            f"{self._name}: the connection was lost{detail}"
+            f"{self._name}: the connection was lost: {exc or 'the node closed it'}"
         )
         self._transport = self._socket = None
         sent, queued = self._unanswered.values(), self._writes.values()
@@ -408,7 +412,8 @@ class Connection(asyncio.Protocol):
         self._ready.clear()
         self._writes.clear()
         if self._identity and not self._identity.done():
-            self._identity.set_exception(self.not_a_sec_node())
+            foreign = self.not_a_sec_node() if self._foreign_line else reason
+            self._identity.set_exception(foreign)
         if not self.closed.done():
             self.closed.set_result(None)
             self._on_lost(self, reason)

@@ -12,6 +12,7 @@ from secop_ophyd.protocol import (
     ConnectionLost,
     DataInfo,
     DescriptionChanged,
+    InvalidMessage,
     NoValueYet,
     ParameterDescription,
     SecopError,
@@ -34,9 +35,10 @@ class Reading:
     :param uncertainty: The node's qualifier `e`, in the unit of the value, or None.
     :param error: Why there is no value: the node's error, or that there is no
         connection.
+    :param has_node_time: Whether the timestamp is the node's.
     """
 
-    __slots__ = ("_value", "timestamp", "uncertainty", "error")
+    __slots__ = ("_value", "timestamp", "uncertainty", "error", "has_node_time")
 
     def __init__(
         self,
@@ -44,8 +46,10 @@ class Reading:
         timestamp: float,
         uncertainty: float | None = None,
         error: SecopError | None = None,
+        has_node_time: bool = False,
     ):
         self._value = value
+        self.has_node_time = has_node_time
         self.timestamp = timestamp
         self.uncertainty = uncertainty
         self.error = error
@@ -80,8 +84,12 @@ def read_report(data: bytes, info: DataInfo, arrived: float) -> Reading:
     :raises SecopError: If the data is not JSON, no data report or no such value.
     """
     report = parse_data_report(decode(data))
-    timestamp = arrived if report.timestamp is None else report.timestamp
-    return Reading(info.from_json(report.value), timestamp, report.uncertainty)
+    return Reading(
+        info.from_json(report.value),
+        arrived if report.timestamp is None else report.timestamp,
+        report.uncertainty,
+        has_node_time=report.timestamp is not None,
+    )
 
 
 class Parameter:
@@ -143,24 +151,28 @@ class Parameter:
 
         return unsubscribe
 
-    def update(self, data: bytes) -> None:
-        """Take the data of an `update`, `reply` or `changed`."""
+    def update(self, data: bytes, is_answer: bool = False) -> None:
+        """Take the data of an `update`, `reply` or `changed`.
+
+        :param data: The JSON as it came.
+        :param is_answer: Whether we asked for it. Nodes send an update before such
+            an answer, and listeners are not told the same reading twice.
+        """
+        before = self.reading if self._listeners and is_answer else None
         self._data = (data, time.time())
-        if self._listeners:
+        if self._listeners and not _is_same(self.reading, before):
             self._notify(self.reading)
 
     def update_error(self, data: bytes) -> None:
         """Take the data of an `error_update` or `error_read`."""
-        now = time.time()
+        timestamp = None
         try:
             report = parse_error_report(decode(data))
-            timestamp = report.info.get("t")
-            if isinstance(timestamp, int | float):
-                now = float(timestamp)
+            timestamp = parse_data_report([None, report.info]).timestamp
             error: SecopError = make_error(report, str(self))
         except SecopError as unreadable:
             error = self._located(unreadable)
-        self.invalidate(error, now)
+        self.invalidate(error, timestamp)
 
     def invalidate(self, error: SecopError, timestamp: float | None = None) -> None:
         """Put it into a state without value.
@@ -169,7 +181,11 @@ class Parameter:
         :param timestamp: Since when, in UNIX seconds.
         """
         if self.description.constant is not MISSING:
-            return
+            if not isinstance(error, DescriptionChanged):
+                return
+        if self._data is None and isinstance(error, ConnectionLost):
+            if isinstance(self._reading.error, ConnectionLost):
+                return  # everyone was told, and each attempt to reconnect says it
         self._data = None
         now = time.time() if timestamp is None else timestamp
         self._change_to(Reading(None, now, error=error))
@@ -181,6 +197,11 @@ class Parameter:
             return read_report(data, self.description.datainfo, arrived)
         except SecopError as error:
             return Reading(None, arrived, error=self._located(error))
+        except Exception as error:
+            # Whatever a node found to send, it must not cost more than a parameter
+            self._log.exception("%s: cannot be read", self)
+            text = f"cannot be read: {type(error).__name__}: {error}"
+            return Reading(None, arrived, error=self._located(InvalidMessage(text)))
 
     def _located(self, error: SecopError) -> SecopError:
         return type(error)(f"{self}: {error}")
@@ -196,8 +217,22 @@ class Parameter:
                 self._log.warning("%s", reading.error)
 
     def _notify(self, reading: Reading) -> None:
-        for listener in list(self._listeners.values()):
+        for key, listener in list(self._listeners.items()):
+            if key not in self._listeners:  # another one has unsubscribed it
+                continue
             try:
                 listener(reading)
             except Exception:
                 self._log.exception("%s: a listener failed", self)
+
+
+def _is_same(new: Reading, old: Reading | None) -> bool:
+    """Tell whether the node has sent a reading a second time."""
+    if old is None or new.error or old.error or not new.has_node_time:
+        return False
+    if new.timestamp != old.timestamp:
+        return False
+    try:
+        return bool(new.value == old.value)
+    except ValueError:  # arrays: telling them twice is no harm
+        return False

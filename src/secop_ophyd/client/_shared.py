@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from secop_ophyd.protocol import NodeAddress
 
-from ._client import ClientOptions, SecopClient
+from ._client import SecopClient
+from ._options import ClientOptions
 
 
 @dataclass

@@ -1,0 +1,303 @@
+"""The life of a connection to a node: made, lost, made again, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
+
+from secop_ophyd.protocol import (
+    CannotConnect,
+    ConnectionLost,
+    Identity,
+    Message,
+    NodeAddress,
+    NodeError,
+    SecopError,
+)
+
+from ._connection import Connection
+from ._options import ClientOptions, ConnectionState
+
+FIRST_RETRY = 0.01
+LAST_RETRY = 0.5
+RETRY_GROWTH = 1.5
+
+
+class LinkUser(Protocol):
+    """Who has a link, and is told what comes over it."""
+
+    @property
+    def timeout(self) -> float:
+        """How long to wait for a reply, in seconds."""
+        ...
+
+    def session_started(self) -> None:
+        """There is a new connection, whose description is not known yet."""
+
+    def description_received(self, reply: Message) -> None:
+        """The node has described itself.
+
+        :raises SecopError: If that makes no sense.
+        """
+
+    def message_received(self, message: Message) -> None:
+        """The node has sent something about a parameter, or of its own accord."""
+
+    def values_lost(self, reason: ConnectionLost) -> None:
+        """No value can be known any more, since the connection is lost."""
+
+
+class Link:
+    """Keeps a node connected, described and activated.
+
+    :param address: Where the node is.
+    :param options: How to deal with it.
+    :param log: Where messages and oddities go.
+    :param user: Is told what comes over the link.
+    """
+
+    def __init__(
+        self,
+        address: NodeAddress,
+        options: ClientOptions,
+        log: logging.Logger,
+        user: LinkUser,
+    ):
+        self._address = address
+        self._options = options
+        self._log = log
+        self._user = user
+        self._state = ConnectionState.DISCONNECTED
+        self._state_listeners: dict[object, Callable[[ConnectionState], None]] = {}
+        self._connection: Connection | None = None
+        # What is on its way to a connection
+        self._attempt: asyncio.Task[None] | None = None
+        # Made when there is an event loop
+        self._lock: asyncio.Lock | None = None
+        self._stage = ""
+        self.identity = Identity("", "", "")
+        self.activated = False
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, None while there is none."""
+        return self._connection
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the client stands."""
+        return self._state
+
+    @property
+    def connected(self) -> bool:
+        """Whether requests can be made now."""
+        return self._connection is not None and self._connection.lost is None
+
+    def on_state(
+        self, listener: Callable[[ConnectionState], None]
+    ) -> Callable[[], None]:
+        """Call a function with each new state of the connection.
+
+        :param listener: The function; it must not block.
+        :return: A function that ends it.
+        """
+        key = object()
+        self._state_listeners[key] = listener
+
+        def unsubscribe() -> None:
+            self._state_listeners.pop(key, None)
+
+        return unsubscribe
+
+    def _set_state(self, state: ConnectionState) -> None:
+        if state is self._state:
+            return
+        self._state = state
+        for listener in list(self._state_listeners.values()):
+            try:
+                listener(state)
+            except Exception:
+                self._log.exception("%s: a listener failed", self._address)
+
+    async def connect(self, timeout: float = 10.0) -> None:
+        """Connect, read the description and get the values of all parameters.
+
+        Does nothing if the client is connected. After a failure it can be called
+        again; there are no attempts in the background before the first success.
+
+        :param timeout: Seconds for all of it.
+        :raises CannotConnect: If the node is not there, or not ready in time.
+        :raises NotASecNode: If something else answers.
+        """
+        self._lock = self._lock or asyncio.Lock()
+        try:
+            async with asyncio.timeout(timeout), self._lock:
+                if self._connection is not None and self._connection.lost:
+                    await asyncio.shield(self._connection.closed)
+                while attempt := self._attempt:
+                    # It is on its way already, and goes on when we give up
+                    await asyncio.wait({attempt})
+                    if attempt.cancelled():
+                        raise self._cannot_connect("the client was closed")
+                if not self.connected:
+                    await self._connect()
+        except CannotConnect:
+            raise
+        except SecopError as error:
+            raise self._cannot_connect(str(error)) from None
+        except TimeoutError:
+            raise self._cannot_connect(f"{self._stage} within {timeout:g} s") from None
+
+    def _cannot_connect(self, reason: str) -> CannotConnect:
+        reason = reason.removeprefix(f"{self._address}: ")
+        return CannotConnect(f"cannot connect to SEC node {self._address}: {reason}")
+
+    async def _connect(self) -> None:
+        self._set_state(ConnectionState.CONNECTING)
+        # A task, since `close` ends it
+        self._attempt = attempt = asyncio.ensure_future(self._open())
+        try:
+            [result] = await asyncio.gather(attempt, return_exceptions=True)
+        finally:
+            if self._attempt is attempt:
+                self._attempt = None
+            if self._state is ConnectionState.CONNECTING:
+                self._set_state(ConnectionState.DISCONNECTED)
+        if isinstance(result, asyncio.CancelledError):
+            raise self._cannot_connect("the client was closed")
+        if isinstance(result, BaseException):
+            raise result
+
+    async def _open(self) -> None:
+        """Make a connection, and all that a new connection needs."""
+        loop = asyncio.get_running_loop()
+        self._user.session_started()
+        try:
+            async with self._step("no TCP connection"):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(
+                        str(self._address),
+                        self._log,
+                        self._user.message_received,
+                        self._lost,
+                        self._options.window,
+                        self._options.max_line,
+                    ),
+                    self._address.host,
+                    self._address.port,
+                )
+        except SecopError:
+            raise
+        except (OSError, UnicodeError) as error:  # the latter is for host names
+            raise self._cannot_connect(_reason(error)) from None
+        try:
+            await self._start_session(connection)
+            if connection.lost:
+                raise connection.lost
+        except BaseException:
+            reason = ConnectionLost(f"{self._address}: connecting has failed")
+            connection.abort(reason)
+            self._user.values_lost(reason)  # part of the values may have come already
+            await connection.closed
+            raise
+        self._connection = connection
+        self._set_state(ConnectionState.CONNECTED)
+
+    @contextlib.asynccontextmanager
+    async def _step(self, lacking: str) -> AsyncGenerator[None, None]:
+        """Bound the time of a step, and know what is lacking when time is up."""
+        self._stage = lacking
+        try:
+            async with asyncio.timeout(self._user.timeout):
+                yield
+        except TimeoutError:
+            raise self._cannot_connect(
+                f"{lacking} within {self._user.timeout:g} s"
+            ) from None
+
+    async def _start_session(self, connection: Connection) -> None:
+        async with self._step("no answer to *IDN?"):
+            self.identity = await connection.identify()
+        self._stage = "no complete description"
+        reply = await connection.request(
+            "describe", timeout=self._user.timeout, patient=True
+        )
+        self._user.description_received(reply)
+        self._stage = "not all values after activate"
+        try:
+            await connection.request(
+                "activate", timeout=self._user.timeout, patient=True
+            )
+        except NodeError as error:
+            self.activated = False
+            self._log.warning("%s: it sends no updates: %s", self._address, error)
+        else:
+            self.activated = True
+
+    async def close(self) -> None:
+        """End the connection and all attempts to get it back.
+
+        Nothing is left behind: no task, no socket. The client can be connected
+        again.
+        """
+        connection, attempt = self._connection, self._attempt
+        self.abort()
+        if attempt is not None:
+            await asyncio.wait({attempt})
+        if connection is not None:
+            await asyncio.shield(connection.closed)
+
+    def abort(self) -> None:
+        """End the connection at once, without waiting until the socket is gone."""
+        self._set_state(ConnectionState.CLOSED)
+        if self._attempt is not None:
+            self._attempt.cancel()
+            self._attempt = None
+        if self._connection is not None:
+            self._connection.abort(ConnectionLost(f"{self._address}: disconnected"))
+
+    def _lost(self, connection: Connection, reason: ConnectionLost) -> None:
+        if connection is not self._connection:
+            return  # it never was of use
+        self._connection = None
+        self._user.values_lost(reason)
+        if self._state is ConnectionState.CLOSED:
+            return
+        self._log.warning("%s", reason)
+        if self._options.reconnect:
+            self._set_state(ConnectionState.RECONNECTING)
+            self._attempt = asyncio.ensure_future(self._reconnect())
+        else:
+            self._set_state(ConnectionState.DISCONNECTED)
+
+    async def _reconnect(self) -> None:
+        delay = FIRST_RETRY
+        while True:
+            self._stage = "not back"
+            # Not all clients at once when a node comes back
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * RETRY_GROWTH, LAST_RETRY)
+            try:
+                await self._open()
+            except SecopError as error:
+                self._log.debug("%s: not back yet: %s", self._address, error)
+            except Exception:
+                self._log.exception("%s: could not connect again", self._address)
+            else:
+                break
+        self._attempt = None
+        self._log.info("%s: connected again", self._address)
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return f"no host name: {error}"
+    # asyncio hides the reason of the system behind a text of its own
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -1,0 +1,163 @@
+"""The parameters of a node: their states, kept up to date by what the node tells."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+
+from secop_ophyd.protocol import (
+    ConnectionLost,
+    DescriptionChanged,
+    Message,
+    NodeAddress,
+    NodeDescription,
+    ParameterDescription,
+    SecopError,
+    parse_description,
+    shorten,
+)
+
+from ._options import ClientOptions
+from ._parameter import Parameter
+
+
+class Parameters:
+    """What a node is made of, and the state of each of its parameters.
+
+    :param address: Where the node is, for messages.
+    :param log: Where oddities, and what the node logs, go.
+    :param options: How to deal with the node.
+    """
+
+    def __init__(
+        self, address: NodeAddress, log: logging.Logger, options: ClientOptions
+    ):
+        self._address = address
+        self._log = log
+        self._options = options
+        self._parameters: dict[str, Parameter] = {}
+        self._described: bytes | None = None
+        self._up_to_date = False  # the description, with the node's own
+        self.description = NodeDescription()
+
+    @property
+    def timeout(self) -> float:
+        """How long to wait for a reply, in seconds."""
+        return self._options.timeout or self.description.timeout
+
+    def get(self, specifier: str) -> Parameter | None:
+        """Return a parameter, None if there is none.
+
+        :param specifier: Its `module:name`.
+        """
+        return self._parameters.get(specifier)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._parameters.values())
+
+    def session_started(self) -> None:
+        """Trust no update before the node has described itself anew."""
+        self._up_to_date = False
+
+    def description_received(self, reply: Message) -> None:
+        """Take the description of the node.
+
+        What is described as before goes on; what is not has no value any more.
+
+        :param reply: The message `describing`.
+        :raises SecopError: If it makes no sense.
+        """
+        if reply.data != self._described:
+            self._describe(reply)
+            self._described = reply.data
+        self._up_to_date = True
+
+    def _describe(self, reply: Message) -> None:
+        try:
+            description = parse_description(reply.value())
+        except SecopError as error:
+            raise type(error)(f"the description: {error}") from None
+        self.description = description
+        found = {p.specifier: p for p in description.parameters()}
+        changed: list[str] = []
+        for specifier, known in list(self._parameters.items()):
+            new = found.get(specifier)
+            if new is not None and _same_data(new, known.description):
+                known.description = found.pop(specifier)
+                continue
+            changed.append(specifier)
+            del self._parameters[specifier]
+            what = "is gone" if new is None else "is described differently"
+            known.invalidate(
+                DescriptionChanged(
+                    f"{known}: it {what} since the node was reconnected; "
+                    "connect the device again with force_reconnect=True"
+                )
+            )
+        if changed:
+            self._log.warning(
+                "%s: the description of %s has changed",
+                self._address,
+                shorten(", ".join(changed), 500),
+            )
+        for specifier, parameter in found.items():
+            self._parameters[specifier] = Parameter(
+                str(self._address), parameter, self._log
+            )
+
+    def values_lost(self, reason: ConnectionLost) -> None:
+        """Put all parameters into a state without value.
+
+        :param reason: Why.
+        """
+        now = time.time()
+        for parameter in self:
+            parameter.invalidate(reason, now)
+
+    def message_received(self, message: Message) -> None:
+        """Take what the node tells about a parameter.
+
+        :param message: Any message of the node.
+        """
+        if not self._up_to_date:
+            return  # an update could be of another type now, and comes again
+        match message.action:
+            case "update":
+                if parameter := self._find(message.specifier):
+                    parameter.update(message.data)
+            case "reply" | "changed":
+                if parameter := self._find(message.specifier):
+                    parameter.update(message.data, is_answer=True)
+            case "error_update" | "error_read":
+                if parameter := self._find(message.specifier):
+                    parameter.update_error(message.data)
+            case "log":
+                self._log_received(message)
+            case _:
+                pass  # replies that are nobody's parameter, and custom messages
+
+    def _find(self, specifier: str) -> Parameter | None:
+        parameter = self._parameters.get(specifier)
+        if parameter is None:
+            # Further parts are for a future version of the protocol
+            module, _, rest = specifier.partition(":")
+            name = rest.partition(":")[0]
+            parameter = self._parameters.get(f"{module}:{name}")
+            if parameter is None:
+                self._log.debug("%s: unknown: %s", self._address, shorten(specifier))
+        return parameter
+
+    def _log_received(self, message: Message) -> None:
+        module, _, level = message.specifier.partition(":")
+        with contextlib.suppress(SecopError):
+            number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+            text = shorten(str(message.value()), 2000)
+            self._log.log(number, "%s %s: %s", self._address, shorten(module), text)
+
+
+def _same_data(new: ParameterDescription, old: ParameterDescription) -> bool:
+    return (new.datainfo, new.readonly) == (old.datainfo, old.readonly) and (
+        new.constant is old.constant or new.constant == old.constant
+    )
