@@ -22,7 +22,8 @@ class SecopSignalBackend(SignalBackend[Any]):
     """
 
     def __init__(self, datatype: Any = None):
-        super().__init__(datatype)
+        # A mock takes None for a float, but nothing for Any
+        super().__init__(None if datatype is Any else datatype)
         self.annotated: Any = datatype
         self.origin: Source = NoSource()
         self._callback: Callback[Reading[Any]] | None = None

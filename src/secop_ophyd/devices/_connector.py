@@ -27,9 +27,11 @@ from secop_ophyd.client import SecopClient
 from secop_ophyd.codegen import MemberNames
 from secop_ophyd.protocol import (
     CommandDescription,
+    ConnectionLost,
     DataInfo,
     ModuleDescription,
     ParameterDescription,
+    SecopError,
 )
 
 from ._annotations import ParameterType, PropertyType
@@ -85,6 +87,8 @@ class FillingConnector(DeviceConnector):
         # Formats of annotated signals, by their backends
         self._formats: dict[int, StandardReadableFormat] = {}
         self._annotated: frozenset[str] = frozenset()
+        # Attributes that the node has something for, at the last connect
+        self._bound: set[str] = set()
         # What was made for a node, by attribute
         self._backends: dict[str, SecopSignalBackend] = {}
         self._commands: dict[str, SecopCommandBackend] = {}
@@ -145,12 +149,15 @@ class FillingConnector(DeviceConnector):
         :param default_format: Where it belongs if it is not annotated.
         :raises TypeError: If an annotation does not fit.
         """
-        signal: Any = dict(device.children()).get(attribute)
-        if attribute in self._annotated:
+        self._bound.add(attribute)
+        children = dict(device.children())
+        signal: Any = children.get(attribute)
+        # What is optional is no child if the node did not have it before
+        if attribute in self._annotated and attribute in children:
             if type(signal) is SignalR:
                 kind = SignalR  # annotated as less than it is
             backend = self.filler.fill_child_signal(attribute.rstrip("_"), kind)
-        elif attribute in self._backends:
+        elif type(signal) is kind:
             backend = self._backends[attribute]
         else:
             backend = SecopSignalBackend()
@@ -172,10 +179,12 @@ class FillingConnector(DeviceConnector):
         :param description: What the node says about it.
         :raises TypeError: If an annotation does not fit.
         """
+        self._bound.add(attribute)
         kind = command_type(description)
-        if attribute in self._annotated:
+        children = dict(device.children())
+        if attribute in self._annotated and attribute in children:
             backend = self.filler.fill_child_command(attribute.rstrip("_"), kind)
-        elif attribute in self._commands:
+        elif type(children.get(attribute)) is kind:
             backend = self._commands[attribute]
         else:
             backend = SecopCommandBackend()
@@ -226,10 +235,17 @@ class FillingConnector(DeviceConnector):
             self.filler.check_filled(what)
         except RuntimeError as error:
             missing = str(error).partition("provision ")[2] or str(error)
-            raise NotConnectedError(
-                f"{type(device).__name__} does not fit: {missing} is not there. "
-                "Generate the class anew."
-            ) from None
+        else:
+            # The filler does not forget what was there before
+            children = {attribute for attribute, _ in device.children()}
+            gone = sorted((self._annotated & children) - self._bound)
+            if not gone:
+                return
+            missing = f"{gone} from {what}"
+        raise NotConnectedError(
+            f"{type(device).__name__} does not fit: {missing} is not there. "
+            "Generate the class anew."
+        )
 
 
 class ModuleConnector(FillingConnector):
@@ -270,6 +286,7 @@ class ModuleConnector(FillingConnector):
         """
         self._info = info
         self.options = options
+        self._bound.clear()
         client, names = info.client, info.names
         items: list[Item] = []
         for name, parameter in info.description.parameters.items():
@@ -292,6 +309,12 @@ class ModuleConnector(FillingConnector):
         )
         self.check_filled(device, f"module {info.name!r}")
         self.contents(device, True, options.errors_as_nan).items = items
+
+    def empty(self) -> None:
+        """Contribute nothing any more: the node does not have the module now."""
+        self._info = None
+        if self._contents is not None:
+            self._contents.items = []
 
     def _bind_parameter(
         self,
@@ -335,8 +358,13 @@ class ModuleConnector(FillingConnector):
 
     async def trigger(self) -> None:
         """Let the node read the value from the hardware."""
-        if self._info is not None:
+        if self._info is None:
+            return
+        try:
             await self._info.client.read(self._info.name, "value")
+        except SecopError as error:
+            if isinstance(error, ConnectionLost) or not self.options.errors_as_nan:
+                raise
 
     def subscribe(
         self,

@@ -32,21 +32,24 @@ READ = (*HINTED, _Format.UNCACHED_SIGNAL)
 CONFIG_ERRORS = "config_errors"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """A signal and how it is contributed.
 
     :param signal: The signal.
     :param backend: Its backend, which knows the columns.
     :param format: Where it belongs.
+    :param keys: Its data keys, one for each column.
     """
 
     signal: SignalR[Any]
     backend: SecopSignalBackend
     format: StandardReadableFormat
+    keys: tuple[str, ...] = ()
 
     @property
-    def _columns(self) -> list[Column] | None:
+    def columns(self) -> list[Column] | None:
+        """The columns of its value; None if it is one itself."""
         return self.backend.origin.columns
 
     def spread(self, reading: Reading[Any]) -> dict[str, Reading[Any]]:
@@ -54,21 +57,21 @@ class Item:
 
         :raises SecopError: If it has no value.
         """
-        name, value = self.signal.name, reading["value"]
-        columns = self._columns
+        value, columns = reading["value"], self.columns
         if columns is None:
-            return {name: {**reading}}
-        return {c.key(name): {**reading, "value": c.take(value)} for c in columns}  # type: ignore[misc]
+            return {self.signal.name: {**reading}}
+        named = zip(self.keys, columns, strict=True)
+        return {key: {**reading, "value": c.take(value)} for key, c in named}  # type: ignore[misc]
 
     async def read(self) -> dict[str, Reading[Any]]:
         (reading,) = (await self.signal.read()).values()
         return self.spread(reading)
 
     async def describe(self) -> dict[str, DataKey]:
-        columns = self._columns
-        if columns is None:
+        if self.columns is None:
             return await self.signal.describe()
-        return {c.key(self.signal.name): c.datakey(self.signal.source) for c in columns}
+        named = zip(self.keys, self.columns, strict=True)
+        return {key: c.datakey(self.signal.source) for key, c in named}
 
 
 class Contents(AsyncReadable, AsyncConfigurable, HasHints):
@@ -83,11 +86,25 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         self._device = device
         self._is_module = is_module
         self.errors_as_nan = errors_as_nan
-        self.items: list[Item] = []
+        self._items: list[Item] = []
+        self._names: list[str] = []
 
     @property
     def name(self) -> str:
         return self._device.name
+
+    @property
+    def items(self) -> list[Item]:
+        """The signals, with the data keys that their present names give them."""
+        names = [item.signal.name for item in self._items]
+        if names != self._names:
+            self._names = names
+            _give_keys(self._items)
+        return self._items
+
+    @items.setter
+    def items(self, items: list[Item]) -> None:
+        self._items, self._names = items, []
 
     @property
     def _read_items(self) -> Sequence[Item]:
@@ -130,7 +147,7 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
             except SecopError as error:
                 # One odd parameter must not cost the run
                 errors[item.signal.name] = str(error)
-        if self._is_module:
+        if self._is_module and self.items:
             readings[self._errors_key] = {
                 "value": json.dumps(errors),
                 "timestamp": time.time(),
@@ -141,7 +158,7 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         datakeys: dict[str, DataKey] = {}
         for item in self._config_items:
             datakeys |= await item.describe()
-        if self._is_module:
+        if self._is_module and self.items:
             datakeys[self._errors_key] = {
                 "source": "secop-ophyd",
                 "dtype": "string",
@@ -158,9 +175,7 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         fields: list[str] = []
         for item in self._read_items:
             if item.format in HINTED and item.signal.name:
-                columns = item.backend.origin.columns
-                keys = (c.key(item.signal.name) for c in columns or [])
-                fields.extend(keys if columns is not None else [item.signal.name])
+                fields.extend(item.keys)
         return {"fields": fields}
 
     def subscribe(
@@ -195,6 +210,30 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
                 item.signal.clear_sub(updated)
 
         return unsubscribe
+
+
+def _give_keys(items: Sequence[Item]) -> None:
+    """Give each column a data key of its own.
+
+    A member of a struct may have the name of a parameter, for instance in the value,
+    which is named like its module. Then the column gets a number.
+    """
+    taken = {item.signal.name for item in items}
+    for item in items:
+        if item.columns is None:
+            item.keys = (item.signal.name,)
+            continue
+        keys: list[str] = []
+        for column in item.columns:
+            key = wanted = column.key(item.signal.name)
+            number = 2
+            # A value of one column may have the name of the signal itself
+            while key in keys or (key in taken and column.path):
+                key = f"{wanted}_{number}"
+                number += 1
+            keys.append(key)
+        taken.update(keys)
+        item.keys = tuple(keys)
 
 
 def _nan(error: SecopError) -> Reading[Any]:

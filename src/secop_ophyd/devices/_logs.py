@@ -29,6 +29,22 @@ class _LogFile:
         self.users = 0
 
 
+class _ToParent(logging.Handler):
+    """Passes on what the parent of a logger wants to have, and no more.
+
+    A file may be more talkative than a console, to which records propagate
+    whatever the level of the console's logger is.
+    """
+
+    def __init__(self, parent: logging.Logger):
+        super().__init__()
+        self._parent = parent
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._parent.isEnabledFor(record.levelno):
+            self._parent.handle(record)
+
+
 class NodeLog(logging.Handler):
     """Writes the log of one node into a file that it shares with others.
 
@@ -41,12 +57,12 @@ class NodeLog(logging.Handler):
         super().__init__(level)
         self._logger = logger
         self._path = (Path(folder or LOG_DIR) / LOG_FILE).absolute()
-        self._file: _LogFile | None = None
-        self._level_before = logger.level
+        self.file: _LogFile | None = None
+        """The file while it is open."""
 
     def open(self) -> None:
         """Start to write. A folder that is not writable is one warning."""
-        if self._file is not None:
+        if self.file is not None:
             return
         try:
             if self._path not in _files:
@@ -54,29 +70,47 @@ class NodeLog(logging.Handler):
         except OSError as error:
             self._logger.warning("no log file: %s", error)
             return
-        self._file = _files[self._path]
-        self._file.users += 1
-        self._level_before = self._logger.level
-        # The most talkative of the devices of a node decides what is told
-        if not self._logger.isEnabledFor(self.level):
-            self._logger.setLevel(self.level)
+        self.file = _files[self._path]
+        self.file.users += 1
+        if not _writers(self._logger):
+            self._logger.propagate = False
+            parent = self._logger.parent or logging.getLogger(__package__)
+            self._logger.addHandler(_ToParent(parent))
         self._logger.addHandler(self)
+        _set_level(self._logger)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._file is not None:
-            self._file.handler.handle(record)
+        if self.file is not None and self._is_first(record):
+            self.file.handler.handle(record)
+
+    def _is_first(self, record: logging.LogRecord) -> bool:
+        # Of the devices of a node that write to one file, one is enough
+        writers = (h for h in _writers(self._logger) if h.file is self.file)
+        return self is next(h for h in writers if h.level <= record.levelno)
 
     def close(self) -> None:
         """End to write, and close the file if nobody else uses it."""
-        if self._file is not None:
+        if self.file is not None:
             self._logger.removeHandler(self)
-            others = [h for h in self._logger.handlers if isinstance(h, NodeLog)]
-            self._logger.setLevel(
-                min((h.level for h in others), default=self._level_before)
-            )
-            self._file.users -= 1
-            if self._file.users == 0:
+            if not _writers(self._logger):
+                for handler in list(self._logger.handlers):
+                    if isinstance(handler, _ToParent):
+                        self._logger.removeHandler(handler)
+                self._logger.propagate = True
+            _set_level(self._logger)
+            self.file.users -= 1
+            if self.file.users == 0:
                 del _files[self._path]
-                self._file.handler.close()
-            self._file = None
+                self.file.handler.close()
+            self.file = None
         super().close()
+
+
+def _writers(logger: logging.Logger) -> list[NodeLog]:
+    return [h for h in logger.handlers if isinstance(h, NodeLog)]
+
+
+def _set_level(logger: logging.Logger) -> None:
+    # The most talkative of the devices of a node decides what is told
+    levels = [handler.level for handler in _writers(logger)]
+    logger.setLevel(min(levels, default=logging.NOTSET))

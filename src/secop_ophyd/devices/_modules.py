@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +28,7 @@ from ophyd_async.core import (
 from secop_ophyd.protocol import InterfaceClass
 
 from ._connector import ModuleConnector, ModuleInfo
-from ._moves import SecopMovableLogic, wait_for_idle
+from ._moves import SecopMovableLogic, positions, wait_for_idle
 from ._stop_policy import leave_running
 
 
@@ -71,6 +70,17 @@ class SECoPCommunicatorDevice(SECoPBaseDevice):
     """A module that talks to hardware with a command `communicate`."""
 
 
+class SECoPReadableMock(DeviceMock["SECoPReadableDevice"]):
+    """Lets the module be idle."""
+
+    async def connect(self, device: SECoPReadableDevice) -> None:
+        set_mock_value(device.status, _IDLE)
+
+
+_IDLE = np.array((100, ""), [("f0", "<i8"), ("f1", "<U1")])
+
+
+@default_mock_class(SECoPReadableMock)
 class SECoPReadableDevice(SECoPBaseDevice, Triggerable):
     """A module with a value and a status."""
 
@@ -108,7 +118,7 @@ class SECoPReadableDevice(SECoPBaseDevice, Triggerable):
 
 
 class SECoPMovableMock(DeviceMock["SECoPWritableDevice"]):
-    """Lets the value follow the target at once."""
+    """Lets the module be idle, and the value follow the target at once."""
 
     async def connect(self, device: SECoPWritableDevice) -> None:
         set_mock_value(device.status, _IDLE)
@@ -119,9 +129,6 @@ class SECoPMovableMock(DeviceMock["SECoPWritableDevice"]):
         callback_on_mock_put(device.target, arrive)
 
 
-_IDLE = np.array((100, ""), [("f0", "<i8"), ("f1", "<U1")])
-
-
 @default_mock_class(SECoPMovableMock)
 class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
     """A module with a target that its value follows.
@@ -130,6 +137,8 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
     """
 
     target: SignalRW[Any]
+    # How it was stopped since the last set: None, or whether that is a success
+    _stopped: bool | None = None
 
     @cached_property
     def movable_logic(self) -> SecopMovableLogic:
@@ -141,36 +150,62 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
             module=self._connector,
         )
 
-    @WatchableAsyncStatus.wrap
-    async def set(
+    def set(
         self, new_position: Any, timeout: CalculatableTimeout = CALCULATE_TIMEOUT
-    ) -> AsyncIterator[WatcherUpdate[Any]]:
+    ) -> WatchableAsyncStatus[Any]:
         """Move to a target, and wait until the module is there.
 
         :param new_position: The target; for an enum, its member or name.
         :param timeout: Seconds for it, None for ever.
         :raises RangeError: If it is outside the limits; nothing is sent then.
-        :raises RuntimeError: If the module goes into an error.
+        :raises RuntimeError: If the module goes into an error, or is stopped.
         :raises TimeoutError: If it is not there in time; it is stopped then.
         """
-        moving = StandardMovable.set.__wrapped__(self, new_position, timeout)  # type: ignore[attr-defined]
-        async for update in moving:
-            # bluesky's progress bar fails with anything but numbers
-            if isinstance(update.target, int | float | np.number):
-                yield update
-            else:
-                yield replace(update, current=None, initial=None, target=None)
+        # Now, so that a stop right after it is not lost
+        self._stopped = None
+        return WatchableAsyncStatus(self._updates(new_position, timeout), self.name)
+
+    async def _updates(
+        self, new_position: Any, timeout: CalculatableTimeout
+    ) -> AsyncIterator[WatcherUpdate[Any]]:
+        logic = self.movable_logic
+        await logic.check_move(new_position)
+        seconds = logic.timeout if timeout == CALCULATE_TIMEOUT else timeout
+        unit, precision = await logic.get_units_precision()
+        initial: Any = None
+        if self._stopped is None:
+            async with AsyncStatus(logic.move(new_position, lambda: seconds)) as moving:
+                self._move_status = moving
+                # Not observe_value, which cannot do with a value in error
+                async for current in positions(self.value, moving):
+                    initial = current if initial is None else initial
+                    yield WatcherUpdate(
+                        *_numbers(current, initial, new_position),
+                        name=self.name,
+                        unit=unit,
+                        precision=precision,
+                    )
+        if self._stopped is not None and not self._stopped:
+            raise RuntimeError(f"{self.name} was stopped")
 
     async def stop(self, success: bool = False) -> None:
-        """Stop the module if it is busy.
+        """Stop the module if it is busy, or was just told to move.
 
         Does nothing when the RunEngine calls it at the end of a plan that went
         well: a ramp in the background goes on.
 
         :param success: Whether the move counts as done, as bluesky has it.
         """
-        if not leave_running():
-            await super().stop(success)
+        if leave_running():
+            return
+        self._stopped = success
+        moving = self._move_status
+        if moving is not None and not moving.done:
+            # First, so that the target is sent before stop or not at all
+            moving.task.cancel()
+            await self.movable_logic.stop(moved=True)
+        else:
+            await self.movable_logic.stop()
 
     # Who listens gets all that the module reads, not only the readback
     def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:
@@ -180,6 +215,17 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
 
     def clear_sub(self, function: Callback[dict[str, Reading[Any]]]) -> None:
         SECoPReadableDevice.clear_sub(self, function)
+
+
+def _numbers(*values: Any) -> tuple[Any, ...]:
+    """Return numbers as they are, and None for each if one is something else.
+
+    bluesky's progress bar fails with anything but numbers.
+    """
+    if all(isinstance(v, int | float | np.number) for v in values):
+        if not any(isinstance(v, bool) for v in values):
+            return values
+    return (None,) * len(values)
 
 
 class SECoPMoveableDevice(SECoPWritableDevice):

@@ -7,12 +7,13 @@ tell it, in the order of the messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bluesky.protocols import Reading
+import numpy as np
+from bluesky.protocols import Reading, Status
 from ophyd_async.core import MovableLogic, SignalR
 
 from secop_ophyd.protocol import (
@@ -119,6 +120,28 @@ async def wait_for_idle(name: str, status: SignalR[Any]) -> None:
             raise RuntimeError(f"{name}: not idle but {watch}")
 
 
+async def positions(value: SignalR[Any], moving: Status) -> AsyncGenerator[Any, None]:
+    """Yield the values of a signal while something moves; errors are left out.
+
+    :param value: The signal.
+    :param moving: Is done when it has arrived.
+    """
+    queue: asyncio.Queue[Any] = asyncio.Queue()
+
+    def updated(readings: dict[str, Reading[Any]]) -> None:
+        (reading,) = readings.values()
+        if "value" in reading:
+            queue.put_nowait(reading["value"])
+
+    value.subscribe_reading(updated)
+    moving.add_callback(queue.put_nowait)
+    try:
+        while (item := await queue.get()) is not moving:
+            yield item
+    finally:
+        value.clear_sub(updated)
+
+
 @dataclass
 class SecopMovableLogic(MovableLogic[Any]):
     """Moves a module by its target, and knows by its status when it has arrived.
@@ -134,6 +157,8 @@ class SecopMovableLogic(MovableLogic[Any]):
     name: Callable[[], str]
     module: ModuleConnector
     _stopping: bool = False
+    # What the last move watches
+    _last: StatusWatch | None = None
 
     async def check_move(self, new_position: Any) -> None:
         datainfo = self.module.target_datainfo
@@ -143,16 +168,19 @@ class SecopMovableLogic(MovableLogic[Any]):
             except SecopError as error:
                 raise type(error)(f"{self.name()}: {error}") from None
 
-    async def calculate_timeout(
-        self, old_position: Any, new_position: Any
-    ) -> float | None:
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a move may take if nobody says something else."""
         return self.module.options.move_timeout
 
-    async def stop(self) -> None:
-        """Stop the module if it is busy, and wait until it is not."""
+    async def stop(self, moved: bool = False) -> None:
+        """Stop the module if it is busy, and wait until it is not.
+
+        :param moved: Whether it was just told to move, so that it may get busy.
+        """
         with StatusWatch(self.status) as watch:
             send_stop = self.module.stop_command
-            if not watch.busy or send_stop is None:
+            if send_stop is None or not (watch.busy or moved):
                 return
             self._stopping = True
             try:
@@ -171,18 +199,23 @@ class SecopMovableLogic(MovableLogic[Any]):
     ) -> None:
         seconds = timeout()
         with StatusWatch(self.status) as watch:
+            deadline = asyncio.timeout(seconds)
             try:
-                async with asyncio.timeout(seconds):
+                async with deadline:
                     await self._move(new_position, watch)
             except TimeoutError:
-                await self.stop()
+                if seconds is None or not deadline.expired():
+                    raise
+                where = await self._where(watch)
+                await self.stop(moved=True)
                 raise TimeoutError(
-                    f"{self.name()}: not at {new_position} within {seconds:g} s, "
-                    f"but {await self._where(watch)}; it was stopped"
+                    f"{self.name()}: not at {new_position} within "
+                    f"{round(seconds, 2):g} s, but {where}; it was stopped"
                 ) from None
 
     async def _move(self, new_position: Any, watch: StatusWatch) -> None:
         watch.forget()
+        self._last = watch
         await self.setpoint.set(new_position, timeout=None)
         if not watch.was_busy and not await self._is_at(new_position):
             # By the specification it is busy before it answers, but some are late
@@ -211,7 +244,9 @@ class SecopMovableLogic(MovableLogic[Any]):
                 return  # the status tells what it means for the move
             if not accepted:  # at once, and perhaps rounded by the node
                 accepted.append(target)
-            elif not self._stopping and not self._is_same(target, accepted[0]):
+            elif self._stopping or self._last is not watch:
+                pass  # we have done it ourselves
+            elif not self._is_same(target, accepted[0]):
                 watch.fail(
                     RuntimeError(
                         f"{self.name()}: moving to {new_position} failed, somebody "
@@ -229,16 +264,19 @@ class SecopMovableLogic(MovableLogic[Any]):
             self.setpoint.clear_sub(updated)
 
     async def _is_at(self, target: Any) -> bool:
-        return self._is_same(await self.readback.get_value(), target)
+        try:
+            value = await self.readback.get_value()
+        except SecopError:  # the status tells all the same when it is done
+            return False
+        return self._is_same(value, target)
 
     def _is_same(self, value: Any, target: Any) -> bool:
         datainfo = self.module.target_datainfo
-        if isinstance(datainfo, NumberInfo):
+        if isinstance(datainfo, NumberInfo) and isinstance(value, int | float):
             return abs(value - target) <= datainfo.resolution(float(target))
-        try:
-            return bool(value == target)
-        except ValueError:  # arrays: it does not matter, only time is lost
-            return False
+        if isinstance(value, np.ndarray) or isinstance(target, np.ndarray):
+            return np.array_equal(value, target)
+        return bool(value == target)
 
     async def _where(self, watch: StatusWatch) -> str:
         try:

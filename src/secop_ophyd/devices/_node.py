@@ -80,7 +80,10 @@ class SECoPNodeDevice(StandardReadable, Triggerable):
         :raises NotConnectedError: If the node is not there, is not ready in time, or
             does not fit the class.
         """
-        again = force_reconnect or not self._connector.connected
+        self._connector.forced = force_reconnect
+        self._connector.given_up = False
+        # Device remembers that it was connected once, even if it is not any more
+        again = force_reconnect or not self._connector.connected_here
         task = asyncio.ensure_future(super().connect(mock, timeout, again))
         try:
             await asyncio.shield(task)
@@ -96,15 +99,15 @@ class SECoPNodeDevice(StandardReadable, Triggerable):
 
     def _warn_of_namesakes(self) -> None:
         _connected.add(self)
-        for other in _connected:
-            if other is not self and other.name == self.name and other.connected:
-                logging.getLogger(__package__).warning(
-                    "two nodes are named %r, at %s and %s: give one of them a name "
-                    "or a prefix",
-                    self.name,
-                    self.uri,
-                    other.uri,
-                )
+        known = [d for d in _connected if d.connected and d.name == self.name]
+        if others := {d.uri for d in known} - {self.uri}:
+            logging.getLogger(__package__).warning(
+                "two nodes are named %r, at %s and %s: give one of them a name "
+                "or a prefix",
+                self.name,
+                self.uri,
+                ", ".join(sorted(others)),
+            )
 
     async def disconnect(self) -> None:
         """Give the connection back; it ends when no other device uses it.

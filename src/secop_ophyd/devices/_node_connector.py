@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from ophyd_async.core import (
     Device,
@@ -61,6 +62,8 @@ class NodeConnector(FillingConnector):
         super().__init__()
         self.address = address
         self.problems: tuple[Problem, ...] = ()
+        self.forced = False
+        self.given_up = False
         self._prefix = prefix
         self._name = name
         self._options = options
@@ -92,48 +95,55 @@ class NodeConnector(FillingConnector):
         """Whether the node can be read and changed now."""
         return self._client is not None and self._client.connected
 
+    @property
+    def connected_here(self) -> bool:
+        """Whether it can be done in the running event loop."""
+        return self.connected and self._loop is asyncio.get_running_loop()
+
     # Connection
 
     async def connect_real(
         self, device: Device, timeout: float, force_reconnect: bool
     ) -> None:
-        self._attempt = asyncio.ensure_future(
-            self._connect(device, timeout, force_reconnect)
-        )
+        if self._attempt is None:  # else all wait for the same one
+            self._attempt = asyncio.ensure_future(self._connect(device, timeout))
+        attempt = self._attempt
+        if self.given_up:
+            attempt.cancel()
         try:
-            await asyncio.wait({self._attempt})
-            if self._attempt.cancelled():
+            await asyncio.wait({attempt})
+            if attempt.cancelled():
                 raise NotConnectedError(f"connecting to {self.address} was cancelled")
-            self._attempt.result()
+            attempt.result()
         except SecopError as error:
             raise NotConnectedError(str(error)) from None
         finally:
-            self._attempt = None
+            if self._attempt is attempt:
+                self._attempt = None
 
     def give_up(self) -> None:
         """Let an attempt to connect fail at once."""
+        self.given_up = True
         if self._attempt is not None:
             self._attempt.cancel()
 
-    async def _connect(
-        self, device: Device, timeout: float, force_reconnect: bool
-    ) -> None:
+    async def _connect(self, device: Device, timeout: float) -> None:
         deadline = time.monotonic() + timeout
+        comes_back = self._client is not None and not self.forced
         self._log_file.open()
         try:
-            client = await self._connect_client(timeout, force_reconnect)
+            client = await self._connect_client(timeout)
             self._fill(device, client)
             equipment_id = client.description.equipment_id or str(self.address)
             device.set_name(device_name(self._prefix + (self._name or equipment_id)))
             rest = max(deadline - time.monotonic(), 0.0)
-            await DeviceConnector.connect_real(self, device, rest, force_reconnect)
+            await DeviceConnector.connect_real(self, device, rest, True)
         except BaseException:
-            await self.disconnect()
+            if not comes_back:  # by itself, when the node does
+                await self.disconnect()
             raise
 
-    async def _connect_client(
-        self, timeout: float, force_reconnect: bool
-    ) -> SecopClient:
+    async def _connect_client(self, timeout: float) -> SecopClient:
         loop = asyncio.get_running_loop()
         if self._client is not None and self._loop is not loop:
             self.close()  # each event loop has a connection of its own
@@ -143,7 +153,7 @@ class NodeConnector(FillingConnector):
             )
             self._client = acquire_client(self.address, options, self._log)
             self._loop = loop
-        elif force_reconnect:
+        elif self.forced:
             await self._client.close()
         await self._client.connect(timeout)
         return self._client
@@ -171,7 +181,9 @@ class NodeConnector(FillingConnector):
             future = asyncio.run_coroutine_threadsafe(self.disconnect(), loop)
             future.result(CLOSE_TIMEOUT)
         else:
-            loop.run_until_complete(self.disconnect())
+            # In a thread of its own, since another loop may run in this one
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(loop.run_until_complete, self.disconnect()).result()
 
     # Devices
 
@@ -183,6 +195,10 @@ class NodeConnector(FillingConnector):
         uri = f"secop://{self.address}"
         if not isinstance(device, StandardReadable):
             raise TypeError(f"{device} is no StandardReadable")
+        self._bound.clear()
+        for name, child in self._modules.items():
+            if name not in description.modules:
+                child.connector.empty()
         for name, module in description.modules.items():
             attribute = names.modules[name]
             with must_fit(device, attribute, name):
@@ -209,11 +225,14 @@ class NodeConnector(FillingConnector):
         module: ModuleDescription,
         problems: list[Problem],
     ) -> SECoPBaseDevice:
-        if known := self._modules.get(module.name):
-            return known
         kind = interface_class(
             module, lambda text: problems.append(Problem(module.name, "", text))
         )
+        self._bound.add(attribute)
+        if known := self._modules.get(module.name):
+            if attribute in self._annotated or type(known) is MODULE_CLASSES[kind]:
+                return known
+            known.connector.empty()  # it has become a module of another class
         if attribute in self._annotated:
             self.filler.fill_child_device(attribute.rstrip("_"))
         else:

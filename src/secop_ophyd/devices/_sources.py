@@ -12,7 +12,7 @@ from event_model import DataKey
 from ophyd_async.core import NotConnectedError
 
 from secop_ophyd.client import Parameter, Reading, SecopClient
-from secop_ophyd.protocol import ReadOnly
+from secop_ophyd.protocol import DescriptionChanged, ReadOnly
 
 from ._columns import Column
 from ._converters import make_converter
@@ -108,14 +108,17 @@ class ParameterSource(Source):
         return self._converter.columns
 
     async def get(self) -> SignalReading:
-        description = self._parameter.description
-        return self._convert(
-            await self._client.get(description.module, description.name)
-        )
+        known = self._parameter.reading
+        if not isinstance(known.error, DescriptionChanged):
+            description = self._parameter.description
+            known = await self._client.get(description.module, description.name)
+        return self._convert(known)
 
     async def put(self, value: Any) -> None:
         if self._read_only:
             raise ReadOnly(f"{self._parameter} was not changed: the node is read-only")
+        if isinstance(error := self._parameter.reading.error, DescriptionChanged):
+            raise error.with_traceback(None)
         description = self._parameter.description
         await self._client.change(description.module, description.name, value)
 
