@@ -34,7 +34,6 @@ from secop_ophyd.protocol import (
     SecopError,
 )
 
-from ._annotations import ParameterType, PropertyType
 from ._backend import SecopSignalBackend
 from ._commands import SecopCommandBackend, command_type
 from ._contents import Contents, Item
@@ -84,8 +83,8 @@ class FillingConnector(DeviceConnector):
     def __init__(self) -> None:
         self._filler: DeviceFiller[Any, Any, Any] | None = None
         self._contents: Contents | None = None
-        # Formats of annotated signals, by their backends
-        self._formats: dict[int, StandardReadableFormat] = {}
+        # Formats of annotated signals, by attribute
+        self._formats: dict[str, StandardReadableFormat] = {}
         self._annotated: frozenset[str] = frozenset()
         # Attributes that the node has something for, at the last connect
         self._bound: set[str] = set()
@@ -99,14 +98,20 @@ class FillingConnector(DeviceConnector):
         self._filler = filler = DeviceFiller(
             device, SecopSignalBackend, self._child_connector, SecopCommandBackend
         )
+        known = {name for name, _ in device.children()}
+        made: list[tuple[SecopSignalBackend, StandardReadableFormat | None]] = []
         for backend, extras in filler.create_signals_from_annotations(filled=False):
-            for extra in list(extras):
-                if isinstance(extra, StandardReadableFormat):
-                    # Formats are done by Contents, which knows about columns
-                    self._formats[id(backend)] = extra
-                    extras.remove(extra)
-                elif isinstance(extra, ParameterType | PropertyType):
-                    extras.remove(extra)
+            # Formats are for Contents, which knows about columns
+            formats = [x for x in extras if isinstance(x, StandardReadableFormat)]
+            extras[:] = [x for x in extras if x not in formats]
+            made.append((backend, formats[0] if formats else None))
+        signals = [(name, s) for name, s in device.children() if name not in known]
+        for (name, signal), (backend, format) in zip(signals, made, strict=True):
+            if format is not None:
+                self._formats[name] = format
+            # The filler's have a time-out that hides the reason which the client gives
+            kind: type[Any] = type(signal)
+            setattr(device, name, kind(backend, timeout=None))
         list(filler.create_devices_from_annotations(filled=False))
         list(filler.create_commands_from_annotations(filled=False))
         filler.check_created()
@@ -150,13 +155,14 @@ class FillingConnector(DeviceConnector):
         :raises TypeError: If an annotation does not fit.
         """
         self._bound.add(attribute)
-        children = dict(device.children())
-        signal: Any = children.get(attribute)
-        # What is optional is no child if the node did not have it before
-        if attribute in self._annotated and attribute in children:
+        signal: Any = dict(device.children()).get(attribute)
+        if attribute in self._annotated:
             if type(signal) is SignalR:
                 kind = SignalR  # annotated as less than it is
             backend = self.filler.fill_child_signal(attribute.rstrip("_"), kind)
+            if not signal:  # it is optional, and was not there before
+                signal = kind(backend)
+                setattr(device, attribute, signal)
         elif type(signal) is kind:
             backend = self._backends[attribute]
         else:
@@ -166,7 +172,7 @@ class FillingConnector(DeviceConnector):
             setattr(device, attribute, signal)
         self._backends[attribute] = backend
         backend.bind(make_source(backend.annotated))
-        format = self._formats.get(id(backend), default_format)
+        format = self._formats.get(attribute, default_format)
         return Item(signal, backend, format)
 
     def bind_command(
@@ -181,10 +187,12 @@ class FillingConnector(DeviceConnector):
         """
         self._bound.add(attribute)
         kind = command_type(description)
-        children = dict(device.children())
-        if attribute in self._annotated and attribute in children:
+        command = dict(device.children()).get(attribute)
+        if attribute in self._annotated:
             backend = self.filler.fill_child_command(attribute.rstrip("_"), kind)
-        elif type(children.get(attribute)) is kind:
+            if not command:  # it is optional, and was not there before
+                setattr(device, attribute, kind(backend))
+        elif type(command) is kind:
             backend = self._commands[attribute]
         else:
             backend = SecopCommandBackend()

@@ -33,7 +33,7 @@ from secop_ophyd.devices import (
     SECoPReadableDevice,
 )
 
-from .builders import KELVIN, PID, STATUS, SWITCH, command, drivable, parameter, report
+from .builders import KELVIN, PID, SWITCH, command, drivable, parameter, report
 
 NUMBERS = {"type": "array", "members": {"type": "double"}, "maxlen": 4}
 
@@ -337,4 +337,12 @@ async def test_mock_then_real(fake, connect):
     await node.connect()
     assert await node.c.value.get_value() == 4.2
     await node.disconnect()
-    assert STATUS
+
+
+async def test_the_node_says_how_long_to_wait_for_an_annotated_signal(serve, connect):
+    fake = await serve(structure())
+    node = await connect(fake, node_class(c=module_class(ramp=SignalRW[float])))
+    # ophyd-async's 10 s would hide what the client has to say about the request
+    assert node.c.ramp._timeout is None
+    assert node.c.ramp.parent is node.c
+    assert node.c.ramp.name == f"{node.c.name}-ramp"

@@ -8,7 +8,7 @@ import pytest
 from secop_ophyd.devices import ModuleOptions, NodeOptions
 from secop_ophyd.protocol import ConnectionLost, RangeError, ReadOnly, WrongType
 
-from .builders import KELVIN, STATUS, SWITCH, command, drivable, report, writable
+from .builders import KELVIN, SWITCH, command, drivable, report, writable
 from .test_states import lose, settle
 
 SOON = 1.0
@@ -470,4 +470,3 @@ async def test_an_odd_status(serve, connect, status):
     node = await connect(fake)
     assert node.problems
     assert await node.c.value.get_value() == 0.0
-    assert STATUS["members"][0] != SWITCH
