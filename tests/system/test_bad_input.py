@@ -16,8 +16,6 @@ from secop_ophyd import SECoPMoveableDevice, SECoPNodeDevice
 from secop_ophyd.demo import SimulatedNode, start_node
 from secop_ophyd.protocol import NoSuchModule, RangeError, ReadOnly, WrongType
 
-pytest.importorskip("frappy")
-
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:

@@ -16,8 +16,6 @@ import pytest
 
 from secop_ophyd.demo import SimulatedNode, start_node
 
-pytest.importorskip("frappy")
-
 NODES = Path(__file__).parents[1] / "nodes"
 SERVER = [sys.executable, "-m", "secop_ophyd.demo._server"]
 IDLE, BUSY, ERROR = 100, 300, 400

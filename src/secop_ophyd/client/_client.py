@@ -37,6 +37,7 @@ from ._link import Link
 from ._options import ClientOptions, ConnectionState
 from ._parameter import Parameter, Reading, read_report
 from ._parameters import Parameters
+from ._poller import Poller
 
 
 class Pong(NamedTuple):
@@ -77,8 +78,12 @@ class SecopClient:
         self.address = uri if isinstance(uri, NodeAddress) else parse_address(uri)
         self.options = options or ClientOptions()
         self.log = log or logging.getLogger(f"{__package__}.{self.address}")
-        self._parameters = Parameters(self.address, self.log, self.options)
+        self._parameters = Parameters(
+            self.address, self.log, self.options, lambda: self._poller.check()
+        )
         self._link = Link(self.address, self.options, self.log, self._parameters)
+        self._poller = Poller(self._parameters, self._has_to_ask, self._ask)
+        self._link.on_state(lambda _: self._poller.check())
         self._pings = 0
 
     def __repr__(self) -> str:
@@ -122,6 +127,9 @@ class SecopClient:
     def activated(self) -> bool:
         """Whether the node sends updates; one that does not has to be asked."""
         return self._link.activated
+
+    def _has_to_ask(self) -> bool:
+        return self.state is ConnectionState.CONNECTED and not self.activated
 
     @property
     def timeout(self) -> float:
@@ -218,9 +226,10 @@ class SecopClient:
     ) -> asyncio.Future[Message]:
         connection = self._link.connection
         if connection is None:
+            cause = f": {self._link.cause}" if self._link.cause else ""
             raise ConnectionLost(
                 f"{self.address}: no connection for '{action} {specifier}' "
-                f"({self.state.value})"
+                f"({self.state.value}{cause})"
             )
         seconds = self.timeout if timeout is None else timeout
         return connection.request(
@@ -243,7 +252,9 @@ class SecopClient:
         :raises RequestTimeout: If it does not answer in time.
         :raises ConnectionLost: If there is no connection.
         """
-        target = self.parameter(module, parameter)
+        return await self._ask(self.parameter(module, parameter), timeout)
+
+    async def _ask(self, target: Parameter, timeout: float | None = None) -> Reading:
         if target.description.constant is not MISSING:
             return target.reading  # cannot be read, says the specification
         reply = await self._request(
@@ -264,6 +275,9 @@ class SecopClient:
             isinstance(known.error, NoValueYet | ConnectionLost) or not self.activated
         ):
             return await self.read(module, parameter)
+        if self._link.cause and isinstance(known.error, ConnectionLost):
+            error = ConnectionLost(f"{known.error}; not back: {self._link.cause}")
+            return Reading(None, known.timestamp, error=error)
         return known
 
     async def change(

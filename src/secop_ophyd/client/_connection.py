@@ -3,6 +3,8 @@
 SECoP replies carry no identifier, so a reply belongs to the oldest request with
 its action and specifier. A request that nobody waits for any more keeps its place
 until it is answered, or the reply to it would be taken for the reply to the next.
+While one is late, no other like it is sent: should the late reply never come, the
+next one would be taken for it, and so on for ever.
 """
 
 from __future__ import annotations
@@ -97,6 +99,11 @@ class Request:
         return f"{self.action} {self.specifier}".strip()
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What it has in common with its reply."""
+        return _key(self.action, self.specifier)
+
+    @property
     def module(self) -> str:
         """Name of the module it is about."""
         return self.specifier.partition(":")[0]
@@ -117,6 +124,8 @@ class Connection(asyncio.Protocol):
     :param on_lost: Called once at the end, with the connection and the reason.
     :param window: How many requests may be unanswered at once.
     :param max_line: The longest line to accept, in bytes.
+    :param patience: Returns how many seconds a reply can be late: after that it
+        is taken for lost, and what was like the request is sent again.
     """
 
     def __init__(
@@ -127,12 +136,14 @@ class Connection(asyncio.Protocol):
         on_lost: Callable[[Connection, ConnectionLost], None],
         window: int,
         max_line: int,
+        patience: Callable[[], float],
     ):
         self._name = name
         self._log = log
         self._on_message = on_message
         self._on_lost = on_lost
         self._window = window
+        self._patience = patience
         self._buffer = LineBuffer(max_line)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -144,8 +155,10 @@ class Connection(asyncio.Protocol):
         self.last_received = self._loop.time()
         # Sent and unanswered, by what answers them
         self._unanswered: dict[tuple[str, str], deque[Request]] = {}
-        # What was given up, so an answer may come when nobody waits for it
+        # What was taken for lost, so an answer may come when nobody waits for it
         self._given_up: set[tuple[str, str]] = set()
+        # Not sent while one with the same answer is late
+        self._held: dict[tuple[str, str], deque[Request]] = {}
         self._on_wire = 0
         # Ready to be sent, but the window is full
         self._ready: deque[Request] = deque()
@@ -213,13 +226,14 @@ class Connection(asyncio.Protocol):
             request = self._ready.popleft()
             if request.future.done():  # cancelled or too late: never send it
                 self._next_write(request)
+            elif self._late(request):
+                self._held.setdefault(request.key, deque()).append(request)
             else:
                 self._send(request)
 
     def _send(self, request: Request) -> None:
         request.sent = True
-        key = _key(request.action, request.specifier)
-        self._unanswered.setdefault(key, deque()).append(request)
+        self._unanswered.setdefault(request.key, deque()).append(request)
         self._on_wire += 1
         self._send_line(request.line)
 
@@ -253,37 +267,61 @@ class Connection(asyncio.Protocol):
             return  # it is passed over when its turn comes
         self._on_wire -= 1
         if request.action not in _WRITES:
-            # A late reply is an update then, and cannot be mistaken
-            self._forget(request)
-            self._given_up.add(_key(request.action, request.specifier))
+            request.timer = self._loop.call_later(
+                max(timeout, self._patience()), self._give_up, request
+            )
         self._send_ready()
+
+    def _give_up(self, request: Request) -> None:
+        """Take a reply for lost that is very late."""
+        self._forget(request)
+        self._given_up.add(request.key)
+        self._release(request)
+        self._send_ready()
+
+    def _late(self, request: Request) -> Request | None:
+        """Return what is late and has the same answer as a request."""
+        sent = self._unanswered.get(request.key, ())
+        return next((r for r in sent if r.expired), None)
+
+    def _release(self, settled: Request) -> None:
+        """Let those go that were held by a request that is late no more."""
+        if settled.key in self._held and not self._late(settled):
+            self._ready.extendleft(reversed(self._held.pop(settled.key)))
 
     def _why_late(self, request: Request, timeout: float) -> str:
         text = f"{self._name}: no answer to '{request}' within {timeout:g} s"
         if request.sent:
             return text
+        text = f"{text}; it was never sent, since"
         first = self._writes.get(request.module, (request,))[0]
         if request.action in _WRITES and first is not request and first.sent:
-            waiting = self._loop.time() - first.made_at
             return (
-                f"{text}; it was never sent, since '{first}' "
-                f"has been unanswered for {waiting:.1f} s"
+                f"{text} {self._unanswered_for(first)}; connect the device again "
+                "with force_reconnect=True if the node has lost it"
             )
-        return f"{text}; it was never sent, since {self._on_wire} others are unanswered"
+        if first := self._late(request):
+            return f"{text} {self._unanswered_for(first)}"
+        return f"{text} {self._on_wire} others are unanswered"
+
+    def _unanswered_for(self, request: Request) -> str:
+        waiting = self._loop.time() - request.made_at
+        return f"'{request}' has been unanswered for {waiting:.1f} s"
 
     def _forget(self, request: Request) -> None:
-        for key, requests in self._unanswered.items():
-            if request in requests:
-                requests.remove(request)
-                if not requests:
-                    del self._unanswered[key]
-                return
+        requests = self._unanswered[request.key]
+        requests.remove(request)
+        if not requests:
+            del self._unanswered[request.key]
 
     # What the node sends
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         self._socket = transport.get_extra_info("socket")
+        if self._socket is not None:
+            # A node that was switched off ends no connection, and may never be asked
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
         if _QUICKACK is not None and self._socket is not None:
@@ -342,10 +380,7 @@ class Connection(asyncio.Protocol):
         failed = message.action.startswith("error_")
         self._on_message(message)
         if requests:
-            request = requests.popleft()
-            if not requests:
-                del self._unanswered[key]
-            self._settle(request, message, failed)
+            self._settle(requests[0], message, failed)
         elif failed and key not in self._given_up:
             self._answer_only_request(message, action)
 
@@ -353,7 +388,6 @@ class Connection(asyncio.Protocol):
         """Attribute an error to the only request that it can be about."""
         waiting = [r for requests in self._unanswered.values() for r in requests]
         if len(waiting) == 1 and action in ("", waiting[0].action):
-            self._forget(waiting[0])
             self._settle(waiting[0], message, failed=True)
         else:
             self._log.warning(
@@ -365,11 +399,13 @@ class Connection(asyncio.Protocol):
             )
 
     def _settle(self, request: Request, message: Message, failed: bool) -> None:
+        self._forget(request)
         if request.timer:
             request.timer.cancel()
         if not request.expired:
             self._on_wire -= 1
         self._next_write(request)
+        self._release(request)
         if not failed:
             if not request.future.done():
                 request.future.set_result(message)
@@ -401,14 +437,15 @@ class Connection(asyncio.Protocol):
             f"{self._name}: the connection was lost: {exc or 'the node closed it'}"
         )
         self._transport = self._socket = None
-        sent, queued = self._unanswered.values(), self._writes.values()
-        for requests in (*sent, self._ready, *queued):
+        queues = (self._unanswered, self._held, self._writes)
+        for requests in (self._ready, *(q for x in queues for q in x.values())):
             for request in requests:
                 if request.timer:
                     request.timer.cancel()
                 never = "" if request.sent else "; it was never sent"
                 request.fail(ConnectionLost(f"{reason} (during '{request}'{never})"))
         self._unanswered.clear()
+        self._held.clear()
         self._ready.clear()
         self._writes.clear()
         if self._identity and not self._identity.done():

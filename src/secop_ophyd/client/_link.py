@@ -26,6 +26,8 @@ from ._options import ClientOptions, ConnectionState
 FIRST_RETRY = 0.01
 LAST_RETRY = 0.5
 RETRY_GROWTH = 1.5
+# A node could have another one at each attempt, which must not flood the log
+MOST_CAUSES = 10
 
 
 class LinkUser(Protocol):
@@ -80,6 +82,8 @@ class Link:
         # Made when there is an event loop
         self._lock: asyncio.Lock | None = None
         self._stage = ""
+        self._causes: set[str] = set()
+        self._cause = ""
         self.identity = Identity("", "", "")
         self.activated = False
 
@@ -97,6 +101,11 @@ class Link:
     def connected(self) -> bool:
         """Whether requests can be made now."""
         return self._connection is not None and self._connection.lost is None
+
+    @property
+    def cause(self) -> str:
+        """Why the last attempt to come back has failed, empty if none has."""
+        return self._cause
 
     def on_state(
         self, listener: Callable[[ConnectionState], None]
@@ -151,7 +160,13 @@ class Link:
         except SecopError as error:
             raise self._cannot_connect(str(error)) from None
         except TimeoutError:
-            raise self._cannot_connect(f"{self._stage} within {timeout:g} s") from None
+            raise self._cannot_connect(self._why_late(timeout)) from None
+
+    def _why_late(self, timeout: float) -> str:
+        if self._state is not ConnectionState.RECONNECTING:
+            return f"{self._stage} within {timeout:g} s"
+        cause = self._cause or self._stage
+        return f"not back within {timeout:g} s" + (f": {cause}" if cause else "")
 
     def _cannot_connect(self, reason: str) -> CannotConnect:
         reason = reason.removeprefix(f"{self._address}: ")
@@ -187,6 +202,7 @@ class Link:
                         self._lost,
                         self._options.window,
                         self._options.max_line,
+                        lambda: self._user.timeout,
                     ),
                     self._address.host,
                     self._address.port,
@@ -255,6 +271,7 @@ class Link:
     def abort(self) -> None:
         """End the connection at once, without waiting until the socket is gone."""
         self._set_state(ConnectionState.CLOSED)
+        self._forget_causes()
         if self._attempt is not None:
             self._attempt.cancel()
             self._attempt = None
@@ -278,20 +295,37 @@ class Link:
     async def _reconnect(self) -> None:
         delay = FIRST_RETRY
         while True:
-            self._stage = "not back"
+            self._stage = ""
             # Not all clients at once when a node comes back
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * RETRY_GROWTH, LAST_RETRY)
             try:
                 await self._open()
-            except SecopError as error:
-                self._log.debug("%s: not back yet: %s", self._address, error)
-            except Exception:
-                self._log.exception("%s: could not connect again", self._address)
+            except Exception as error:
+                self._failed_again(error)
             else:
                 break
         self._attempt = None
+        self._forget_causes()
         self._log.info("%s: connected again", self._address)
+
+    def _failed_again(self, error: Exception) -> None:
+        """Tell why the node is not back: once, not at each attempt."""
+        expected = isinstance(error, SecopError)
+        cause = str(error) if expected else f"{type(error).__name__}: {error}"
+        for known in (str(self._cannot_connect("")), f"{self._address}: "):
+            cause = cause.removeprefix(known)
+        self._cause = cause
+        if cause in self._causes or len(self._causes) >= MOST_CAUSES:
+            self._log.debug("%s: not back yet: %s", self._address, cause)
+            return
+        self._causes.add(cause)
+        trace = None if expected else error
+        self._log.warning("%s: not back: %s", self._address, cause, exc_info=trace)
+
+    def _forget_causes(self) -> None:
+        self._cause = ""
+        self._causes.clear()
 
 
 def _reason(error: OSError | UnicodeError) -> str:

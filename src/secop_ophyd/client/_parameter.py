@@ -98,16 +98,30 @@ class Parameter:
     :param node: Address of the node, for messages.
     :param description: What the node says about it.
     :param log: Where oddities go.
+    :param on_listening: Called when the first listener came or the last one went.
     """
 
-    __slots__ = ("description", "_node", "_log", "_reading", "_data", "_listeners")
+    __slots__ = (
+        "description",
+        "_node",
+        "_log",
+        "_on_listening",
+        "_reading",
+        "_data",
+        "_listeners",
+    )
 
     def __init__(
-        self, node: str, description: ParameterDescription, log: logging.Logger
+        self,
+        node: str,
+        description: ParameterDescription,
+        log: logging.Logger,
+        on_listening: Callable[[], None] = lambda: None,
     ):
         self.description = description
         self._node = node
         self._log = log
+        self._on_listening = on_listening
         self._listeners: dict[object, Listener] = {}
         # The last update, until someone wants to know: most are never looked at
         self._data: tuple[bytes, float] | None = None
@@ -145,9 +159,12 @@ class Parameter:
         """
         key = object()
         self._listeners[key] = listener
+        if len(self._listeners) == 1:
+            self._on_listening()
 
         def unsubscribe() -> None:
-            self._listeners.pop(key, None)
+            if self._listeners.pop(key, None) and not self._listeners:
+                self._on_listening()
 
         return unsubscribe
 

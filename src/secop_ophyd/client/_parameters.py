@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from secop_ophyd.protocol import (
     ConnectionLost,
@@ -29,14 +29,21 @@ class Parameters:
     :param address: Where the node is, for messages.
     :param log: Where oddities, and what the node logs, go.
     :param options: How to deal with the node.
+    :param on_listening: Called when a parameter got its first or lost its last
+        listener.
     """
 
     def __init__(
-        self, address: NodeAddress, log: logging.Logger, options: ClientOptions
+        self,
+        address: NodeAddress,
+        log: logging.Logger,
+        options: ClientOptions,
+        on_listening: Callable[[], None],
     ):
         self._address = address
         self._log = log
         self._options = options
+        self._on_listening = on_listening
         self._parameters: dict[str, Parameter] = {}
         self._described: bytes | None = None
         self._up_to_date = False  # the description, with the node's own
@@ -104,7 +111,7 @@ class Parameters:
             )
         for specifier, parameter in found.items():
             self._parameters[specifier] = Parameter(
-                str(self._address), parameter, self._log
+                str(self._address), parameter, self._log, self._on_listening
             )
 
     def values_lost(self, reason: ConnectionLost) -> None:

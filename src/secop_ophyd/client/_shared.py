@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import weakref
+import threading
 from dataclasses import dataclass
 
 from secop_ophyd.protocol import NodeAddress
@@ -19,9 +19,8 @@ class _Shared:
     users: int = 0
 
 
-_clients: weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, dict[NodeAddress, _Shared]
-] = weakref.WeakKeyDictionary()
+_clients: dict[tuple[asyncio.AbstractEventLoop, NodeAddress], _Shared] = {}
+_lock = threading.Lock()  # event loops have threads of their own
 
 
 def acquire_client(
@@ -35,27 +34,31 @@ def acquire_client(
     :param options: How to deal with it; those of the first user count.
     :param log: Where messages and oddities go; that of the first user counts.
     """
-    clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    shared = clients.get(address)
-    if shared is None:
-        shared = clients[address] = _Shared(SecopClient(address, options, log))
-    elif shared.client.options != options:
+    key = asyncio.get_running_loop(), address
+    with _lock:
+        for other in [k for k in _clients if k[0].is_closed()]:
+            del _clients[other]  # whoever had it can do nothing with it any more
+        if key not in _clients:
+            _clients[key] = _Shared(SecopClient(address, options, log))
+        shared = _clients[key]
+        shared.users += 1
+    if shared.client.options != options:
         log.warning("%s is in use with other options, these count", address)
-    shared.users += 1
     return shared.client
 
 
 def release_client(client: SecopClient) -> bool:
-    """Give a client back.
+    """Give a client back, from any thread.
 
     :param client: What `acquire_client` returned.
-    :return: True if this was its last user, who has to close it.
+    :return: True if this was its last user, who has to close it; False as well if
+        its event loop is closed, since nothing can be done then.
     """
-    for clients in _clients.values():
-        shared = clients.get(client.address)
-        if shared is not None and shared.client is client:
-            shared.users -= 1
-            if shared.users == 0:
-                del clients[client.address]
-                return True
+    with _lock:
+        for key, shared in _clients.items():
+            if shared.client is client:
+                shared.users -= 1
+                if shared.users == 0:
+                    del _clients[key]
+                return shared.users == 0 and not key[0].is_closed()
     return False

@@ -7,7 +7,7 @@ stays one value of its signal and becomes several data keys in documents.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ from secop_ophyd.protocol import (
 )
 
 INT64 = np.iinfo(np.int64)
+TOO_LARGE = "an integer has more than 64 bits"
+NOT_REGULAR = "it is no regular array"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,34 @@ class Column:
         """Return the data key, given the name of the signal."""
         return "-".join((name, *map(device_name, self.path)))
 
-    def take(self, value: Any) -> Any:
-        """Take the part from the value of the signal."""
+    def check(self, value: Any, datakey: DataKey) -> None:
+        """Check that the part in the value of the signal is what is described.
+
+        :param value: The value of the signal.
+        :param datakey: The description of the part.
+        :raises ValueError: If it is not.
+        """
+        try:
+            check_array(_as_array(self._part(value)), datakey)
+        except ValueError as error:
+            raise ValueError(f"{'.'.join(self.path)}: {error}") from None
+
+    def _part(self, value: Any) -> Any:
         for field in self.path:
             value = value[field]
+            if isinstance(value, np.ndarray) and value.shape == ():
+                value = value[()]  # what an object field holds has fields itself
+        return value
+
+    def take(self, value: Any) -> Any:
+        """Take the part from the value of the signal."""
+        value = self._part(value)
         if self.as_json:
             return to_json_text(value)
-        if isinstance(value, np.ndarray) and value.ndim == 0:
-            value = value.item()
+        if isinstance(value, np.ndarray) and (
+            value.ndim == 0 or value.dtype.kind == "O"  # texts
+        ):
+            value = value.tolist()
         return value.item() if isinstance(value, np.generic) else value
 
     def datakey(self, source: str) -> DataKey:
@@ -98,6 +120,8 @@ def _builtin(value: Any) -> Any:
 def is_plain(info: DataInfo) -> bool:
     """Tell whether a value fits into one data key as it is."""
     match info:
+        case IntInfo():
+            return fits_int64(info)
         case NumberInfo() | BoolInfo() | EnumInfo() | StringInfo():
             return True
         case BlobInfo() | MatrixInfo():
@@ -170,6 +194,35 @@ def _columns(
 
 def _length(info: ArrayInfo) -> int | None:
     return info.minlen if info.minlen == info.maxlen else None
+
+
+def check_shape(found: Sequence[int], described: Sequence[int | None]) -> None:
+    """Check that a value has the lengths that its data key promises.
+
+    :raises ValueError: If it does not.
+    """
+    if len(found) != len(described) or any(
+        length not in (None, n) for n, length in zip(found, described, strict=True)
+    ):
+        raise ValueError(f"it has the shape {list(found)}, not {list(described)}")
+
+
+def _as_array(value: Any) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(NOT_REGULAR) from None
+
+
+def check_array(array: np.ndarray[Any, Any], datakey: DataKey) -> None:
+    """Check that an array has the shape and the type that its data key promises.
+
+    :raises ValueError: If it does not.
+    """
+    check_shape(array.shape, datakey["shape"])
+    dtype: Any = datakey.get("dtype_numpy")
+    if dtype and array.size and array.dtype.kind != np.dtype(dtype).kind:
+        raise ValueError(TOO_LARGE)  # all other numbers have their type
 
 
 def describe_leaf(

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import bluesky.plan_stubs as bps
+from bluesky.protocols import Stoppable
 from bluesky.utils import MsgGenerator, plan
 from ophyd_async.core import (
     AsyncStatus,
@@ -117,7 +118,7 @@ class SecopCommandConnector(CommandConnector[Any, Any]):
 
 @plan
 def execute_and_wait(
-    execute: Callable[[], Coroutine[Any, Any, ResT]],
+    execute: Callable[[], Coroutine[Any, Any, ResT]], moves: Stoppable | None = None
 ) -> MsgGenerator[ResT]:
     """Execute something once, wait for it and return its result.
 
@@ -126,6 +127,7 @@ def execute_and_wait(
     execution, to which the replayed message is attached, and its result.
 
     :param execute: Makes the operation, is called at most once.
+    :param moves: What is to be stopped if the plan is ended meanwhile.
     :return: None if the plan is only looked at, e.g. by `summarize_plan`.
     """
     status: AsyncStatus[ResT] | None = None
@@ -138,10 +140,13 @@ def execute_and_wait(
 
     try:
         yield from bps.wait_for([attach])
-    finally:
+    except BaseException as error:
         # The plan was ended while it waited
         if status is not None and not status.done:
             status.task.cancel()
+            if moves is not None and not isinstance(error, GeneratorExit):
+                yield from bps.stop(moves)
+        raise
     return status.result() if status is not None else None  # type: ignore[return-value]
 
 
@@ -167,23 +172,21 @@ class SecopCommandBase(Command[..., ResT], Generic[ResT]):
     def _run(
         self, *args: Any, wait_for_idle: bool, timeout: float | None
     ) -> MsgGenerator[ResT]:
-        idle: Callable[[], Awaitable[None]] | None = None
+        until_idle: Callable[[Callable[[], Awaitable[ResT]]], Awaitable[ResT]] | None
+        until_idle = None
         if wait_for_idle:
-            idle = getattr(self.parent, "wait_for_idle", None)
-            if idle is None:
+            until_idle = getattr(self.parent, "run_until_idle", None)
+            if until_idle is None:
                 raise TypeError(
                     f"{self.name}: wait_for_idle=True needs a module with status"
                 )
 
         async def operation() -> ResT:
-            result = await self.execute(*args, timeout=timeout)
-            if idle is not None:
-                await idle()
-            return result
+            if until_idle is None:
+                return await self.execute(*args, timeout=timeout)
+            return await until_idle(lambda: self.execute(*args, timeout=timeout))
 
         async def in_time() -> ResT:
-            if timeout is None:
-                return await operation()
             try:
                 async with asyncio.timeout(timeout):
                     return await operation()
@@ -192,7 +195,9 @@ class SecopCommandBase(Command[..., ResT], Generic[ResT]):
                     f"{self.name}: not done within {timeout:g} s"
                 ) from None
 
-        return execute_and_wait(in_time)
+        # The RunEngine stops what is set, and knows nothing of commands that move
+        moves = self.parent if isinstance(self.parent, Stoppable) else None
+        return execute_and_wait(in_time, moves if wait_for_idle else None)
 
 
 class SecopCommand(SecopCommandBase[ResT], Generic[ArgT, ResT]):

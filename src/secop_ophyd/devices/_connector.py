@@ -27,11 +27,11 @@ from secop_ophyd.client import SecopClient
 from secop_ophyd.codegen import MemberNames
 from secop_ophyd.protocol import (
     CommandDescription,
-    ConnectionLost,
     DataInfo,
     ModuleDescription,
+    NodeError,
     ParameterDescription,
-    SecopError,
+    Problem,
 )
 
 from ._backend import SecopSignalBackend
@@ -207,6 +207,7 @@ class FillingConnector(DeviceConnector):
         properties: Mapping[str, Any],
         names: Mapping[str, str],
         timestamp: float,
+        note: Callable[[str, str], None],
     ) -> list[Item]:
         """Let signals have the values of properties.
 
@@ -215,14 +216,18 @@ class FillingConnector(DeviceConnector):
         :param properties: The properties as the node sent them.
         :param names: The attribute of each of them.
         :param timestamp: When the node sent them.
+        :param note: Is told the name of each that an annotation does not fit, and why.
         """
         items: list[Item] = []
         for name, attribute in names.items():
 
             def source(datatype: Any, name: str = name) -> Source:
-                return PropertySource(
+                made = PropertySource(
                     f"{uri}/{name}", properties[name], timestamp, datatype
                 )
+                if made.misfit:
+                    note(name, f"{made.misfit}; generate the class anew")
+                return made
 
             with must_fit(device, attribute, name):
                 items.append(
@@ -263,6 +268,7 @@ class ModuleConnector(FillingConnector):
         super().__init__()
         self._info: ModuleInfo | None = None
         self.options = ModuleOptions()
+        self.read_only = False
         self._subscriptions: dict[Any, Callable[[], None]] = {}
 
     @property
@@ -282,6 +288,7 @@ class ModuleConnector(FillingConnector):
         options: ModuleOptions,
         read_only: bool,
         timestamp: float,
+        problems: list[Problem],
     ) -> None:
         """Fill the device with what the node describes.
 
@@ -290,10 +297,12 @@ class ModuleConnector(FillingConnector):
         :param options: How to deal with it.
         :param read_only: Whether to refuse all changes.
         :param timestamp: When the node described it.
+        :param problems: Gets what is odd about it.
         :raises NotConnectedError: If an annotation does not fit.
         """
         self._info = info
         self.options = options
+        self.read_only = read_only
         self._bound.clear()
         client, names = info.client, info.names
         items: list[Item] = []
@@ -314,6 +323,7 @@ class ModuleConnector(FillingConnector):
             info.description.properties,
             names.properties,
             timestamp,
+            lambda name, text: problems.append(Problem(info.name, name, text)),
         )
         self.check_filled(device, f"module {info.name!r}")
         self.contents(device, True, options.errors_as_nan).items = items
@@ -350,6 +360,11 @@ class ModuleConnector(FillingConnector):
     # For the devices
 
     @property
+    def is_mock(self) -> bool:
+        """Whether there is no node behind it."""
+        return self._info is None
+
+    @property
     def target_datainfo(self) -> DataInfo | None:
         """Data type of the target, None if it is not known."""
         if self._info is None:
@@ -358,8 +373,10 @@ class ModuleConnector(FillingConnector):
 
     @property
     def stop_command(self) -> Callable[[], Any] | None:
-        """Sends `stop`; None if the module has none."""
-        if self._info is None or "stop" not in self._info.description.commands:
+        """Sends `stop`; None if the module has none, or is only looked at."""
+        if self.read_only or self._info is None:
+            return None
+        if "stop" not in self._info.description.commands:
             return None
         info = self._info
         return lambda: info.client.do(info.name, "stop")
@@ -370,8 +387,9 @@ class ModuleConnector(FillingConnector):
             return
         try:
             await self._info.client.read(self._info.name, "value")
-        except SecopError as error:
-            if isinstance(error, ConnectionLost) or not self.options.errors_as_nan:
+        except NodeError as error:
+            # Only what the node reports becomes the state that is read next
+            if error.report is None or not self.options.errors_as_nan:
                 raise
 
     def subscribe(
@@ -382,6 +400,8 @@ class ModuleConnector(FillingConnector):
         """Call a function with complete readings."""
         if self._contents is None:
             raise NotConnectedError("the SEC node is not connected")
+        if function in self._subscriptions:
+            return
         log = device.log
         self._subscriptions[function] = self._contents.subscribe(function, log)  # type: ignore[arg-type]
 

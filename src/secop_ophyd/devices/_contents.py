@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -122,7 +123,7 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
             except SecopError as error:
                 if not self._becomes_nan(item, error):
                     raise
-                readings[item.signal.name] = _nan(error)
+                readings[item.signal.name] = _nan(error, item.backend.origin.failed_at)
         return readings
 
     def _becomes_nan(self, item: Item, error: SecopError) -> bool:
@@ -143,10 +144,11 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         errors: dict[str, str] = {}
         for item in self._config_items:
             try:
+                await item.describe()  # what cannot be described is left out there
                 readings |= await item.read()
-            except SecopError as error:
+            except Exception as error:
                 # One odd parameter must not cost the run
-                errors[item.signal.name] = str(error)
+                errors[item.signal.name] = _reason(error)
         if self._is_module and self.items:
             readings[self._errors_key] = {
                 "value": json.dumps(errors),
@@ -157,7 +159,8 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
     async def describe_configuration(self) -> dict[str, DataKey]:
         datakeys: dict[str, DataKey] = {}
         for item in self._config_items:
-            datakeys |= await item.describe()
+            with contextlib.suppress(Exception):  # `read_configuration` says why
+                datakeys |= await item.describe()
         if self._is_module and self.items:
             datakeys[self._errors_key] = {
                 "source": "secop-ophyd",
@@ -200,7 +203,10 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
                 latest.pop(name, None)
                 return
             if len(latest) == len(items):
-                function({k: r for rs in latest.values() for k, r in rs.items()})
+                try:
+                    function({k: r for rs in latest.values() for k, r in rs.items()})
+                except Exception:  # the other listeners of the signal go on
+                    log.exception("%s: a listener failed", self.name)
 
         for item in items.values():
             item.signal.subscribe_reading(updated)
@@ -236,10 +242,15 @@ def _give_keys(items: Sequence[Item]) -> None:
         item.keys = tuple(keys)
 
 
-def _nan(error: SecopError) -> Reading[Any]:
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, SecopError) else f"{type(error).__name__}: "
+    return f"{kind}{error}"
+
+
+def _nan(error: SecopError, timestamp: float) -> Reading[Any]:
     return {
         "value": math.nan,
-        "timestamp": time.time(),
+        "timestamp": timestamp,
         "alarm_severity": INVALID,
         "message": str(error),
     }

@@ -31,7 +31,19 @@ from secop_ophyd.protocol import (
     TupleInfo,
 )
 
-from ._columns import Column, columns, describe_leaf, is_plain, is_regular
+from ._columns import (
+    INT64,
+    NOT_REGULAR,
+    TOO_LARGE,
+    Column,
+    check_array,
+    check_shape,
+    columns,
+    describe_leaf,
+    fits_int64,
+    is_plain,
+    is_regular,
+)
 from ._enums import enum_class
 from ._structured import structured_array
 
@@ -49,7 +61,10 @@ class Converter(ABC):
 
     @abstractmethod
     def value(self, value: Any) -> Any:
-        """Return the value that the signal has for a value of the protocol."""
+        """Return the value that the signal has for a value of the protocol.
+
+        :raises ValueError: If it is not what the data key promises.
+        """
 
     def datakey(self, source: str) -> DataKey:
         """Describe the value of the signal."""
@@ -65,6 +80,27 @@ class PlainConverter(Converter):
     """For numbers, booleans and texts, which are what they are."""
 
     def value(self, value: Any) -> Any:
+        return value
+
+
+class IntConverter(Converter):
+    """For integers, which archives hold in 64 bits if that is enough as described."""
+
+    def __init__(self, info: IntInfo, datatype: Any):
+        super().__init__(info, datatype)
+        self._is_short = fits_int64(info)
+
+    def value(self, value: int) -> int:
+        if self._is_short and not INT64.min <= value <= INT64.max:
+            raise ValueError(TOO_LARGE)
+        return value
+
+
+class TextsConverter(Converter):
+    """For arrays of texts."""
+
+    def value(self, value: list[str]) -> list[str]:
+        check_shape([len(value)], self.datakey("")["shape"])
         return value
 
 
@@ -97,6 +133,7 @@ class EnumArrayConverter(EnumConverter):
         self.datatype = Sequence[member_type]
 
     def value(self, value: Any) -> list[Any]:
+        check_shape([len(value)], self.datakey("")["shape"])
         return [self._members.get(code) or str(code) for code in value]
 
 
@@ -104,7 +141,9 @@ class BlobConverter(Converter):
     """For blobs: an array of bytes."""
 
     def value(self, value: bytes) -> np.ndarray[Any, Any]:
-        return np.frombuffer(value, np.uint8)
+        array = np.frombuffer(value, np.uint8)
+        check_shape(array.shape, self.datakey("")["shape"])
+        return array
 
 
 class ArrayConverter(Converter):
@@ -113,16 +152,33 @@ class ArrayConverter(Converter):
     def __init__(self, info: DataInfo, datatype: Any, dtype: Any):
         super().__init__(info, datatype)
         self._dtype = dtype
+        self._described = self.datakey("")
 
     def value(self, value: Any) -> np.ndarray[Any, Any]:
-        return np.array(value, self._dtype)
+        try:
+            array = np.array(value, self._dtype)
+        except OverflowError:
+            raise ValueError(TOO_LARGE) from None
+        except ValueError:
+            raise ValueError(NOT_REGULAR) from None
+        if not value:  # its other dimensions are fixed
+            array = array.reshape(0, *self._described["shape"][1:])  # type: ignore[arg-type]
+        check_array(array, self._described)
+        return array
 
 
 class StructuredConverter(Converter):
     """For tuples, structs and arrays of them: structured arrays."""
 
+    def __init__(self, info: DataInfo, datatype: Any):
+        super().__init__(info, datatype)
+        self._promises = [(c, c.datakey("")) for c in columns(info) if not c.as_json]
+
     def value(self, value: Any) -> np.ndarray[Any, Any]:
-        return structured_array(self.info, value)
+        array = structured_array(self.info, value)
+        for column, datakey in self._promises:
+            column.check(array, datakey)
+        return array
 
     def datakey(self, source: str) -> DataKey:
         shape: list[int | None] = [None] if isinstance(self.info, ArrayInfo) else []
@@ -142,7 +198,6 @@ class ObjectConverter(Converter):
 _SCALARS: dict[type[DataInfo], type] = {
     DoubleInfo: float,
     ScaledInfo: float,
-    IntInfo: int,
     BoolInfo: bool,
     StringInfo: str,
 }
@@ -191,6 +246,8 @@ def _make(info: DataInfo) -> Converter:
     if scalar := _SCALARS.get(type(info)):
         return PlainConverter(info, scalar)
     match info:
+        case IntInfo():
+            return IntConverter(info, int)
         case StatusInfo() | TupleInfo() | StructInfo():
             return StructuredConverter(info, np.ndarray)
         case BlobInfo():
@@ -200,7 +257,7 @@ def _make(info: DataInfo) -> Converter:
         case ArrayInfo(members=TupleInfo() | StructInfo()):
             return StructuredConverter(info, np.ndarray)
         case ArrayInfo(members=StringInfo()):
-            return PlainConverter(info, Sequence[str])
+            return TextsConverter(info, Sequence[str])
         case ArrayInfo() if is_regular(info):
             element = info.members
             while isinstance(element, ArrayInfo):

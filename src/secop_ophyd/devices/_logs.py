@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from logging.handlers import TimedRotatingFileHandler
+from logging.handlers import BaseRotatingHandler
 from pathlib import Path
 
 LOG_DIR = ".secop-ophyd"
 LOG_FILE = "secop-ophyd.log"
+HOUR = 3600
 KEEP_HOURS = 48
 _FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
 
 _files: dict[Path, _LogFile] = {}
+
+
+class _HourlyFile(BaseRotatingHandler):
+    """Writes to a file that is put aside as soon as an hour of UTC is over.
+
+    That of logging counts from the last write to the file, so that sessions which
+    are shorter than an hour would never begin another one.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._hour = _now()
+        if path.exists() and path.stat().st_size:
+            self._hour = int(path.stat().st_mtime) // HOUR
+        super().__init__(path, "a", encoding="utf-8")
+        if self._hour != _now():
+            self.doRollover()
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802
+        return self._hour != _now()
+
+    def doRollover(self) -> None:  # noqa: N802
+        self.close()
+        stamp = time.strftime("%Y-%m-%d_%H", time.gmtime(self._hour * HOUR))
+        self._hour = _now()
+        with contextlib.suppress(OSError):  # then it goes on in the same file
+            aside = self._path.with_name(f"{self._path.name}.{stamp}")
+            if not aside.exists():  # else another process was faster
+                self._path.rename(aside)
+            oldest = (self._hour - KEEP_HOURS) * HOUR
+            for old in self._path.parent.glob(f"{self._path.name}.????-??-??_??"):
+                if old.stat().st_mtime < oldest:
+                    old.unlink()
+        self.stream = self._open()
+
+
+def _now() -> int:
+    return int(time.time()) // HOUR
 
 
 class _LogFile:
@@ -20,9 +60,7 @@ class _LogFile:
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.handler = TimedRotatingFileHandler(
-            path, when="H", backupCount=KEEP_HOURS, encoding="utf-8", utc=True
-        )
+        self.handler = _HourlyFile(path)
         formatter = logging.Formatter(_FORMAT, "%Y-%m-%dT%H:%M:%S")
         formatter.converter = time.gmtime
         self.handler.setFormatter(formatter)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from bluesky.protocols import Reading, Triggerable
@@ -28,11 +28,14 @@ from ophyd_async.core import (
 from secop_ophyd.protocol import InterfaceClass
 
 from ._connector import ModuleConnector, ModuleInfo
-from ._moves import SecopMovableLogic, positions, wait_for_idle
+from ._missing import Helpful
+from ._moves import SecopMovableLogic, positions, run_until_idle, wait_for_idle
 from ._stop_policy import leave_running
 
+T = TypeVar("T")
 
-class SECoPBaseDevice(StandardReadable):
+
+class SECoPBaseDevice(StandardReadable, Helpful):
     """A module of any kind; on its own, one without interface class.
 
     Its parameters and properties are signals, its commands are callable.
@@ -98,7 +101,17 @@ class SECoPReadableDevice(SECoPBaseDevice, Triggerable):
         :raises RuntimeError: If it goes into an error or is disabled.
         :raises SecopError: If its status cannot be known any more.
         """
-        await wait_for_idle(self.name, self.status)
+        await wait_for_idle(self.name, self._connector)
+
+    async def run_until_idle(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Do something and wait until the module is not busy after it.
+
+        :param operation: What to do, e.g. to execute a command.
+        :return: What the operation returns.
+        :raises RuntimeError: If the module goes into an error or is disabled.
+        :raises SecopError: If its status cannot be known any more.
+        """
+        return await run_until_idle(self.name, self._connector, operation)
 
     def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:
         """Call a function with all that `read` returns, at each update.
@@ -203,9 +216,7 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
         if moving is not None and not moving.done:
             # First, so that the target is sent before stop or not at all
             moving.task.cancel()
-            await self.movable_logic.stop(moved=True)
-        else:
-            await self.movable_logic.stop()
+        await self.movable_logic.stop()
 
     # Who listens gets all that the module reads, not only the readback
     def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:

@@ -1,4 +1,4 @@
-"""How a module is moved, and when it has arrived.
+"""How a module is moved and stopped, and when it has arrived.
 
 SECoP 1.0/1.1 "Correct handling of side-effects", 2.0 readwrite.rst: status codes
 tell it, in the order of the messages.
@@ -7,17 +7,19 @@ tell it, in the order of the messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from bluesky.protocols import Reading, Status
-from ophyd_async.core import MovableLogic, SignalR
+from ophyd_async.core import MovableLogic, SignalR, observe_value
 
+from secop_ophyd.client import Reading as SecopReading
 from secop_ophyd.protocol import (
+    NodeError,
     NumberInfo,
+    ReadOnly,
     SecopError,
     StatusGroup,
     describe_status,
@@ -25,99 +27,251 @@ from secop_ophyd.protocol import (
     is_failure,
 )
 
-from ._connector import ModuleConnector
+from ._connector import ModuleConnector, ModuleInfo
+
+T = TypeVar("T")
 
 STOP_TIMEOUT = 10.0
 """How long to wait until a module is not busy any more after a stop, in seconds."""
 
 
 class StatusWatch:
-    """Follows the status of a module from now on.
+    """Follows the status of a module, in wire order, while it is entered.
 
-    :param status: The status signal of the module.
+    :param module: What the module is in SECoP.
+    :param grace: How long the status may be in error before that counts, in seconds.
     """
 
-    def __init__(self, status: SignalR[Any]):
-        self._status = status
+    def __init__(self, module: ModuleInfo, grace: float):
+        self._parameter = module.client.parameter(module.name, "status")
+        self._grace = grace
         self._changed = asyncio.Event()
-        self.code: int | None = None
-        self.text = ""
-        self.error: Exception | None = None
+        self._failure: Exception | None = None
+        self._end: Callable[[], None] = lambda: None
         self.was_busy = False
 
     def __enter__(self) -> StatusWatch:
-        self._status.subscribe_reading(self._updated)
+        self._end = self._parameter.subscribe(self._updated)
+        self.was_busy = self.busy
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._status.clear_sub(self._updated)
+        self._end()
 
-    def _updated(self, readings: dict[str, Reading[Any]]) -> None:
-        (reading,) = readings.values()
-        try:
-            status = reading["value"]
-        except SecopError as error:
-            self.error = error
-        else:
-            self.code, self.text = int(status["f0"]), str(status["f1"])
-            self.was_busy |= is_busy(self.code)
+    def _updated(self, reading: SecopReading) -> None:
+        self.was_busy |= self.busy
         self._changed.set()
+
+    @property
+    def code(self) -> int | None:
+        """The code that the node told last, None if there is none."""
+        reading = self._parameter.reading
+        return None if reading.error is not None else int(reading.value[0])
 
     @property
     def busy(self) -> bool:
         """Whether the module is busy, as far as it is known."""
-        return self.code is not None and is_busy(self.code)
+        code = self.code
+        return code is not None and is_busy(code)
+
+    def __str__(self) -> str:
+        reading = self._parameter.reading
+        if reading.error is not None:
+            return f"unknown ({reading.error})"
+        code, text = reading.value
+        return f"{describe_status(code)} {text!r}" if text else describe_status(code)
 
     def fail(self, error: Exception) -> None:
         """Let who waits fail.
 
         :param error: Why.
         """
-        self.error = error
+        self._failure = error
         self._changed.set()
-
-    def forget(self) -> None:
-        """Start anew: what was before does not count."""
-        self.was_busy = self.busy
-
-    def __str__(self) -> str:
-        code = "no status" if self.code is None else describe_status(self.code)
-        return f"{code} {self.text!r}" if self.text else code
 
     async def until_not_busy(self) -> None:
         """Wait until the module is not busy.
 
-        :raises SecopError: If the status cannot be known any more.
+        :raises SecopError: If its status cannot be known any more.
         """
-        while self.error is None and self.busy:
-            self._changed.clear()
-            await self._changed.wait()
-        if self.error is not None:
-            raise self.error.with_traceback(None)
+        while True:
+            if self.code is None and self._failure is None:
+                # The node may be in trouble for a moment; a lost connection is not
+                error = self._parameter.reading.error
+                known = await self._until(lambda: self.code is not None, self._grace)
+                if not known and error is not None:
+                    raise error.with_traceback(None)
+            if not self.busy and self.code is not None:
+                break
+            await self._until(lambda: not self.busy)
+        if self._failure is not None:
+            raise self._failure
 
     async def until_busy(self, timeout: float) -> None:
         """Wait until the module is or was busy, but not longer than a time."""
+        await self._until(lambda: self.was_busy, timeout)
+
+    async def _until(
+        self, condition: Callable[[], bool], timeout: float | None = None
+    ) -> bool:
         try:
             async with asyncio.timeout(timeout):
-                while self.error is None and not self.was_busy:
+                while not condition():
+                    if self._failure is not None:
+                        raise self._failure
+                    if (error := self._parameter.reading.error) is not None:
+                        if not isinstance(error, NodeError):
+                            raise error.with_traceback(None)
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            pass
+            return False
+        return True
 
 
-async def wait_for_idle(name: str, status: SignalR[Any]) -> None:
+class Move:
+    """One move of a module, watched from before its target is sent.
+
+    :param logic: What moves the module.
+    :param module: What it is in SECoP.
+    :param target: Where to.
+    """
+
+    def __init__(self, logic: SecopMovableLogic, module: ModuleInfo, target: Any):
+        self._logic = logic
+        self._module = module
+        self._target = target
+        self._options = logic.module.options
+        self._parameter = module.client.parameter(module.name, "target")
+        self._watch = StatusWatch(module, self._options.grace)
+        self._accepted: list[Any] = []
+        # Whether the module may be on its way, or get there yet
+        self.pending = False
+        # Set when it is we who change the target again, or stop the module
+        self.disowned = False
+
+    async def run(self) -> None:
+        """Send the target and wait until the module is there.
+
+        :raises RuntimeError: If the module goes into an error, or somebody else
+            changes its target.
+        :raises SecopError: If the node refuses, or cannot be known any more.
+        """
+        end = self._parameter.subscribe(self._target_updated)
+        try:
+            with self._watch:
+                await self._run()
+        finally:
+            end()
+
+    async def _run(self) -> None:
+        client, name = self._module.client, self._module.name
+        self.pending = True
+        try:
+            reading = await client.change(name, "target", self._target)
+        except NodeError:
+            self.pending = False  # refused, here or there
+            raise
+        self._accepted.append(reading.value)
+        self._target_updated(self._parameter.reading)
+        if not self._watch.was_busy and not self._arrived():
+            # By the specification it is busy before it answers, but some are late
+            await self._watch.until_busy(self._options.grace)
+        await self._watch.until_not_busy()
+        self.pending = False
+        await self._confirm()
+        code = self._watch.code
+        if code is not None and is_failure(code):
+            group = StatusGroup.ERROR if code >= 400 else StatusGroup.DISABLED
+            raise self._failed(f"the module is in {group.name}: {self.where()}")
+
+    def _failed(self, why: str) -> RuntimeError:
+        return RuntimeError(
+            f"{self._logic.name()}: moving to {self._target} failed, {why}"
+        )
+
+    def _target_updated(self, reading: SecopReading) -> None:
+        if not self._accepted or self.disowned or self._options.tolerate_retarget:
+            return
+        # Errors of the target mean nothing for the move
+        if reading.error is None and not self._is_same(
+            reading.value, self._accepted[0]
+        ):
+            self._watch.fail(
+                self._failed(f"somebody else has set the target to {reading.value}")
+            )
+
+    async def _confirm(self) -> None:
+        """Ask for the target if the value is elsewhere: a stop changes it, too."""
+        if self.disowned or self._options.tolerate_retarget or self._arrived():
+            return
+        try:
+            await self._module.client.read(self._module.name, "target")
+        except NodeError:
+            return  # one that cannot be read
+        await self._watch.until_not_busy()
+
+    def _arrived(self) -> bool:
+        value = self._module.client.parameter(self._module.name, "value").reading
+        return value.error is None and self._is_same(value.value, self._accepted[0])
+
+    def _is_same(self, value: Any, target: Any) -> bool:
+        info = self._parameter.description.datainfo
+        if isinstance(info, NumberInfo) and isinstance(value, int | float):
+            return abs(value - target) <= info.resolution(float(target))
+        if isinstance(value, np.ndarray) or isinstance(target, np.ndarray):
+            return np.array_equal(value, target)
+        return bool(value == target)
+
+    def where(self) -> str:
+        """Return where the module is now, for messages."""
+        value = self._module.client.parameter(self._module.name, "value").reading
+        shown = value.value if value.error is None else f"unknown ({value.error})"
+        return f"status {self._watch}, value {shown}"
+
+
+async def run_until_idle(
+    name: str, connector: ModuleConnector, operation: Callable[[], Awaitable[T]]
+) -> T:
+    """Do something and wait until the module is not busy after it.
+
+    :param name: Name of the device, for messages.
+    :param connector: What connects the module.
+    :param operation: What to do.
+    :return: What the operation returns.
+    :raises RuntimeError: If the module goes into an error or is disabled.
+    :raises SecopError: If its status cannot be known any more.
+    """
+    if connector.is_mock:
+        return await operation()
+    grace = connector.options.grace
+    with StatusWatch(connector.info, grace) as watch:
+        watch.was_busy = False
+        result = await operation()
+        if not watch.was_busy:
+            await watch.until_busy(grace)
+        await _idle(name, watch)
+    return result
+
+
+async def wait_for_idle(name: str, connector: ModuleConnector) -> None:
     """Wait until a module is not busy.
 
     :param name: Name of the device, for messages.
-    :param status: Its status signal.
+    :param connector: What connects the module.
     :raises RuntimeError: If it goes into an error or is disabled.
     :raises SecopError: If its status cannot be known any more.
     """
-    with StatusWatch(status) as watch:
-        await watch.until_not_busy()
-        if watch.code is not None and is_failure(watch.code):
-            raise RuntimeError(f"{name}: not idle but {watch}")
+    if connector.is_mock:
+        return
+    with StatusWatch(connector.info, connector.options.grace) as watch:
+        await _idle(name, watch)
+
+
+async def _idle(name: str, watch: StatusWatch) -> None:
+    await watch.until_not_busy()
+    if watch.code is not None and is_failure(watch.code):
+        raise RuntimeError(f"{name}: not idle but {watch}")
 
 
 async def positions(value: SignalR[Any], moving: Status) -> AsyncGenerator[Any, None]:
@@ -156,9 +310,7 @@ class SecopMovableLogic(MovableLogic[Any]):
     status: SignalR[Any]
     name: Callable[[], str]
     module: ModuleConnector
-    _stopping: bool = False
-    # What the last move watches
-    _last: StatusWatch | None = None
+    _last: Move | None = None
 
     async def check_move(self, new_position: Any) -> None:
         datainfo = self.module.target_datainfo
@@ -173,114 +325,60 @@ class SecopMovableLogic(MovableLogic[Any]):
         """Seconds that a move may take if nobody says something else."""
         return self.module.options.move_timeout
 
-    async def stop(self, moved: bool = False) -> None:
-        """Stop the module if it is busy, and wait until it is not.
+    async def stop(self) -> None:
+        """Stop the module, and wait until it is not busy.
 
-        :param moved: Whether it was just told to move, so that it may get busy.
+        Nothing is sent if it is known not to be busy, and is not about to be.
         """
-        with StatusWatch(self.status) as watch:
-            send_stop = self.module.stop_command
-            if send_stop is None or not (watch.busy or moved):
-                return
-            self._stopping = True
+        send_stop = self.module.stop_command
+        if send_stop is None:
+            return
+        move, self._last = self._last, None
+        watch = StatusWatch(self.module.info, 0.0)
+        may_move = watch.busy or watch.code is None or (move and move.pending)
+        if not may_move:
+            return
+        if move is not None:
+            move.disowned = True
+        with watch:
+            await send_stop()
             try:
-                await send_stop()
                 async with asyncio.timeout(STOP_TIMEOUT):
                     await watch.until_not_busy()
             except TimeoutError:
                 raise TimeoutError(
                     f"{self.name()}: still {watch} {STOP_TIMEOUT:g} s after stop"
                 ) from None
-            finally:
-                self._stopping = False
 
     async def move(
         self, new_position: Any, timeout: Callable[[], float | None]
     ) -> None:
-        seconds = timeout()
-        with StatusWatch(self.status) as watch:
-            deadline = asyncio.timeout(seconds)
-            try:
-                async with deadline:
-                    await self._move(new_position, watch)
-            except TimeoutError:
-                if seconds is None or not deadline.expired():
-                    raise
-                where = await self._where(watch)
-                await self.stop(moved=True)
-                raise TimeoutError(
-                    f"{self.name()}: not at {new_position} within "
-                    f"{round(seconds, 2):g} s, but {where}; it was stopped"
-                ) from None
-
-    async def _move(self, new_position: Any, watch: StatusWatch) -> None:
-        watch.forget()
-        self._last = watch
-        await self.setpoint.set(new_position, timeout=None)
-        if not watch.was_busy and not await self._is_at(new_position):
-            # By the specification it is busy before it answers, but some are late
-            await watch.until_busy(self.module.options.grace)
-        with self._fail_on_retarget(new_position, watch):
-            await watch.until_not_busy()
-        if watch.code is not None and is_failure(watch.code):
-            group = StatusGroup.ERROR if watch.code >= 400 else StatusGroup.DISABLED
-            raise RuntimeError(
-                f"{self.name()}: moving to {new_position} failed, the module is in "
-                f"{group.name}: {await self._where(watch)}"
-            )
-
-    @contextmanager
-    def _fail_on_retarget(
-        self, new_position: Any, watch: StatusWatch
-    ) -> Generator[None, None, None]:
-        """Notice when the target changes after the node has accepted ours."""
-        accepted: list[Any] = []
-
-        def updated(readings: dict[str, Reading[Any]]) -> None:
-            (reading,) = readings.values()
-            try:
-                target = reading["value"]
-            except SecopError:
-                return  # the status tells what it means for the move
-            if not accepted:  # at once, and perhaps rounded by the node
-                accepted.append(target)
-            elif self._stopping or self._last is not watch:
-                pass  # we have done it ourselves
-            elif not self._is_same(target, accepted[0]):
-                watch.fail(
-                    RuntimeError(
-                        f"{self.name()}: moving to {new_position} failed, somebody "
-                        f"else has set the target to {target}"
-                    )
-                )
-
-        if self.module.options.tolerate_retarget:
-            yield
+        if self.module.is_mock:
+            await self._move_mock(new_position)
             return
-        self.setpoint.subscribe_reading(updated)
+        if self.module.read_only:
+            raise ReadOnly(f"{self.name()} was not moved: the node is read-only")
+        if self._last is not None:
+            self._last.disowned = True
+        seconds = timeout()
+        self._last = move = Move(self, self.module.info, new_position)
+        deadline = asyncio.timeout(seconds)
         try:
-            yield
-        finally:
-            self.setpoint.clear_sub(updated)
+            async with deadline:
+                await move.run()
+        except TimeoutError:
+            if seconds is None or not deadline.expired():
+                raise
+            where = move.where()
+            self._last = move
+            await self.stop()
+            raise TimeoutError(
+                f"{self.name()}: not at {new_position} within "
+                f"{round(seconds, 2):g} s, but {where}; it was stopped"
+            ) from None
 
-    async def _is_at(self, target: Any) -> bool:
-        try:
-            value = await self.readback.get_value()
-        except SecopError:  # the status tells all the same when it is done
-            return False
-        return self._is_same(value, target)
-
-    def _is_same(self, value: Any, target: Any) -> bool:
-        datainfo = self.module.target_datainfo
-        if isinstance(datainfo, NumberInfo) and isinstance(value, int | float):
-            return abs(value - target) <= datainfo.resolution(float(target))
-        if isinstance(value, np.ndarray) or isinstance(target, np.ndarray):
-            return np.array_equal(value, target)
-        return bool(value == target)
-
-    async def _where(self, watch: StatusWatch) -> str:
-        try:
-            value = await self.readback.get_value()
-        except SecopError as error:
-            value = f"unknown ({error})"
-        return f"status {watch}, value {value}"
+    async def _move_mock(self, new_position: Any) -> None:
+        await self.setpoint.set(new_position)
+        async for status in observe_value(self.status):
+            if not is_busy(int(status["f0"])):
+                break

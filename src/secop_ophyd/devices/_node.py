@@ -16,13 +16,14 @@ from secop_ophyd.client import SecopClient
 from secop_ophyd.codegen import write_class_file
 from secop_ophyd.protocol import Problem, parse_address
 
+from ._missing import Helpful
 from ._node_connector import NodeConnector
 from ._options import NodeOptions
 
 _connected: weakref.WeakSet[SECoPNodeDevice] = weakref.WeakSet()
 
 
-class SECoPNodeDevice(StandardReadable, Triggerable):
+class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
     """A SEC node: a device for each of its modules, made when it is connected.
 
     ::

@@ -210,9 +210,15 @@ class NodeConnector(FillingConnector):
                     self._options.module(name),
                     self._options.read_only,
                     timestamp,
+                    problems,
                 )
         items = self.bind_properties(
-            device, uri, description.properties, names.properties, timestamp
+            device,
+            uri,
+            description.properties,
+            names.properties,
+            timestamp,
+            lambda name, text: problems.append(Problem("", name, text)),
         )
         self.check_filled(device, f"node {self.address}")
         self.contents(device, is_module=False).items = items

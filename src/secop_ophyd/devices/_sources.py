@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from event_model import DataKey
 from ophyd_async.core import NotConnectedError
 
 from secop_ophyd.client import Parameter, Reading, SecopClient
-from secop_ophyd.protocol import DescriptionChanged, ReadOnly
+from secop_ophyd.protocol import DescriptionChanged, InvalidMessage, ReadOnly, shorten
 
 from ._columns import Column
 from ._converters import make_converter
@@ -33,6 +34,11 @@ class Source(ABC):
     def columns(self) -> list[Column] | None:
         """The columns of its value in documents; None if it is one itself."""
         return None
+
+    @property
+    def failed_at(self) -> float:
+        """Since when it has no value, in UNIX seconds."""
+        return time.time()
 
     @abstractmethod
     async def get(self) -> SignalReading:
@@ -100,12 +106,18 @@ class ParameterSource(Source):
         self._client = client
         self._parameter = parameter
         self._read_only = read_only
+        self._is_odd = False
         self._converter = make_converter(description.datainfo, datatype, enum_name)
         self.datatype = self._converter.datatype
 
     @property
     def columns(self) -> list[Column] | None:
         return self._converter.columns
+
+    @property
+    def failed_at(self) -> float:
+        reading = self._parameter.reading
+        return time.time() if reading.error is None else reading.timestamp
 
     async def get(self) -> SignalReading:
         known = self._parameter.reading
@@ -140,11 +152,21 @@ class ParameterSource(Source):
     def _convert(self, reading: Reading) -> SignalReading:
         if reading.error is not None:
             return SignalReading(reading.error, timestamp=reading.timestamp)
-        return SignalReading(
-            value=self._converter.value(reading.value),
-            timestamp=reading.timestamp,
-            alarm_severity=0,
-        )
+        try:
+            value = self._converter.value(reading.value)
+        except Exception as odd:
+            return SignalReading(self._refuse(odd), timestamp=reading.timestamp)
+        self._is_odd = False
+        return SignalReading(value=value, timestamp=reading.timestamp, alarm_severity=0)
+
+    def _refuse(self, odd: Exception) -> InvalidMessage:
+        kind = "" if isinstance(odd, ValueError) else f"{type(odd).__name__}: "
+        text = f"its value is not as described: {kind}{shorten(str(odd), 300)}"
+        error = InvalidMessage(f"{self._parameter}: {text}")
+        if not self._is_odd:  # once, until it has a value again
+            self._client.log.warning("%s", error)
+        self._is_odd = True
+        return error
 
 
 class PropertySource(Source):
@@ -155,15 +177,16 @@ class PropertySource(Source):
         lists of one of them become arrays, all else becomes JSON text.
     :param timestamp: When the node said it.
     :param datatype: What the signal is annotated with, None if it is not.
-    :raises TypeError: If the annotation does not fit.
     """
 
     def __init__(self, uri: str, value: Any, timestamp: float, datatype: Any):
         super().__init__(uri)
         self._value, self.datatype = _property_value(value)
         self._timestamp = timestamp
+        self.misfit = ""
+        """Why the annotation does not fit, if so; the signal has what the node has."""
         if datatype not in (None, Any, self.datatype):
-            raise TypeError(
+            self.misfit = (
                 f"annotated as {getattr(datatype, '__name__', datatype)}, "
                 f"but the node has {self.datatype.__name__}"
             )

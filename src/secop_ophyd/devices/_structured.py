@@ -38,14 +38,17 @@ def structured_array(info: DataInfo, value: Any) -> np.ndarray[Any, Any]:
         have the fields `f0`, `f1` and so on.
     """
     if isinstance(info, ArrayInfo):
-        dtype, rows = _field(info.members, value)
-        array = np.empty(len(rows), dtype)
-        for i, row in enumerate(rows):
-            array[i] = row
-        return array
+        return _filled(*_field(info.members, value))
     dtype, (row,) = _field(info, [value])
     array = np.empty((), dtype)
     array[()] = row
+    return array
+
+
+def _filled(dtype: Any, rows: Sequence[Any]) -> np.ndarray[Any, Any]:
+    array = np.empty(len(rows), dtype)
+    for i, row in enumerate(rows):
+        array[i] = row
     return array
 
 
@@ -76,6 +79,8 @@ def _field(info: DataInfo, values: Sequence[Any]) -> tuple[Any, list[Any]]:
             return _sub_array(np.uint8, rows, {len(r) for r in rows})
         case ArrayInfo():
             lengths = {len(v) for v in values}
+            if not values and info.minlen == info.maxlen:
+                lengths = {info.minlen}  # an empty array has its other dimensions
             dtype, _ = _field(info.members, [x for v in values for x in v])
             rows = [_field(info.members, v)[1] for v in values]
             return _sub_array(dtype, rows, lengths)
@@ -98,6 +103,12 @@ def _text(values: Sequence[str]) -> tuple[Any, list[Any]]:
 
 
 def _sub_array(dtype: Any, rows: list[Any], lengths: set[int]) -> tuple[Any, list[Any]]:
-    if len(lengths) == 1 and dtype is not object:
+    dtype = np.dtype(dtype)
+    # numpy has no arrays of what has no size
+    if len(lengths) == 1 and dtype.kind != "O" and dtype.itemsize:
+        if lengths == {0}:  # a list would have no other dimensions
+            rows = [np.empty(0, dtype) for _ in rows]
         return (dtype, (lengths.pop(),)), rows
+    if dtype.names:  # they keep their fields
+        return object, [_filled(dtype, row) for row in rows]
     return object, rows

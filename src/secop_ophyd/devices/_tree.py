@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from secop_ophyd.client import SecopClient
 from secop_ophyd.protocol import (
@@ -87,8 +88,10 @@ def _command(attribute: str, command: CommandDescription) -> str:
     return f"{attribute}({argument}){result}"
 
 
-def _type(raw: dict[str, object]) -> str:
-    members = raw.get("members")
+def _type(raw: Any) -> str:
+    if not isinstance(raw, dict):
+        return "JSON"
+    members: Any = raw.get("members")  # pyright: ignore[reportUnknownMemberType] = raw.get("members")
     if raw.get("type") == "struct" and isinstance(members, dict):
         return "{" + shorten(", ".join(map(str, members)), WIDTH // 2) + "}"
     return str(raw.get("type"))

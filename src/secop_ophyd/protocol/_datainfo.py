@@ -273,6 +273,8 @@ def _struct(p: _Properties) -> DataInfo:
     members = p.raw.get("members")
     if not is_object(members) or not members:
         raise _UnusableError("struct has no members")
+    if "" in members:
+        raise _UnusableError("struct has a member without a name")
     infos = {str(k): p.child(m, f"[{shorten(k, 63)}]") for k, m in members.items()}
     optional = p.raw.get("optional", [])
     if optional is True:  # SECoP issue 069: all of them

@@ -15,6 +15,7 @@ from ._datainfo import parse_datainfo, parse_status_datainfo
 from ._datatypes import DataInfo, OpaqueInfo
 from ._errors import InvalidMessage, SecopError
 from ._guards import is_list, is_number, is_object
+from ._names import is_specifier
 from ._text import shorten, show
 
 
@@ -229,10 +230,12 @@ def _objects(
         return []
     found: list[tuple[str, dict[str, Any]]] = []
     for key, value in children.items():
-        if is_object(value):
-            found.append((str(key), value))
-        else:
+        if not is_object(value):
             note(f"{shorten(str(key))} in {name} is not an object; it is left out")
+        elif not is_specifier(str(key)):
+            note(f"{show(key)} in {name} is no name for a message; it is left out")
+        else:
+            found.append((str(key), value))
     return found
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from ._errors import InvalidMessage
+from ._errors import InvalidMessage, ProtocolError
 from ._json import decode, encode
+from ._text import show
 
 MAX_LINE = 64 * 1024 * 1024
 """How long a line may be by default: a description or an image is one line."""
@@ -52,7 +53,9 @@ def parse_message(line: bytes) -> Message:
 
 def _token(text: str) -> bytes:
     # A blank or a line break would make another message of it
-    return re.sub(r"[^!-~]", "?", text).encode("ascii")
+    if not re.fullmatch(r"[!-~]*", text):
+        raise ProtocolError(f"{show(text)} cannot be part of a message")
+    return text.encode("ascii")
 
 
 def format_message(action: str, specifier: str = "", *data: Any) -> bytes:
@@ -62,6 +65,7 @@ def format_message(action: str, specifier: str = "", *data: Any) -> bytes:
     :param specifier: What it is about.
     :param data: At most one JSON value; without any, the data is left out.
     :raises BadJSON: If JSON cannot carry the value.
+    :raises ProtocolError: If a message cannot carry the specifier.
     """
     parts = [_token(action)]
     if specifier or data:

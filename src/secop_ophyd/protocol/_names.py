@@ -18,8 +18,8 @@ RESERVED_NAMES = frozenset(
     collect_pages complete config_errors connect connected connector describe
     describe_collect describe_configuration disconnect get_index hints kickoff
     locate log movable_logic name parent pause prepare problems read
-    read_configuration resume secop set set_name stage stop subscribe
-    subscribe_reading trigger unstage unsubscribe uri wait_for_idle
+    read_configuration resume run_until_idle secop set set_name stage stop
+    subscribe subscribe_reading trigger unstage unsubscribe uri wait_for_idle
     """.split()
 )
 """Public attributes that devices have themselves, so no accessible can have them.
@@ -36,6 +36,17 @@ RESERVED_PRIVATE_NAMES = frozenset(
     _stopped _timeout _attempts _unstage_funcs _updates _warn_of_namesakes
     """.split()
 )
+
+
+def is_specifier(name: str) -> bool:
+    """Tell whether a name can stand in a message, as that of a module or accessible.
+
+    SECoP allows letters, digits and underscores only. All other visible characters
+    of ASCII work as well, but for the colon, which separates such names.
+
+    :param name: A name as the node describes it.
+    """
+    return re.fullmatch(r"[!-9;-~]+", name) is not None
 
 
 def attribute_names(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from ._handlers import Handlers, call
 from ._model import Model, accept, error_message, to_json
 from ._moves import Moves
 
+_NO_TOKEN = re.compile(r"[^!-~]")
 _LEVELS = ("debug", "info", "error", "off")
 
 
@@ -76,7 +78,8 @@ class Answers:
             report = error.report or ErrorReport(error.error_class, str(error))
         except Exception as error:  # of a handler
             report = ErrorReport(InternalError.error_class, repr(error))
-        return error_message(f"error_{message.action}", message.specifier, report)
+        action, specifier = (_NO_TOKEN.sub("?", part) for part in message[:2])
+        return error_message(f"error_{action}", specifier, report)
 
     def _help(self, message: Message, active: set[str]) -> bytes:
         requests = ", ".join(filter(None, self._actions))

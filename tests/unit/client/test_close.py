@@ -6,6 +6,7 @@ That is checked after each test; here are the ways to come to an end.
 import asyncio
 import gc
 import logging
+import weakref
 
 import pytest
 
@@ -204,3 +205,29 @@ def test_another_event_loop_has_another_client():
 
     one, two = asyncio.run(acquire()), asyncio.run(acquire())
     assert one is not two
+
+
+def test_event_loops_are_not_held():
+    address, log = parse_address("localhost:1"), logging.getLogger("test")
+
+    async def acquire():
+        client = acquire_client(address, ClientOptions(), log)
+        client.loop = asyncio.get_running_loop()  # as its tasks and futures have it
+        return client, weakref.ref(client.loop)
+
+    async def release(*clients):
+        return [release_client(client) for client in clients]
+
+    one, loop = asyncio.run(acquire())
+    assert not release_client(one)  # its loop is closed
+    assert not release_client(one)
+    two, _ = asyncio.run(acquire())
+    assert asyncio.run(release(one, two)) == [False, False]
+    third, other_loop = asyncio.run(acquire())
+    fourth, _ = asyncio.run(acquire())  # drops the third, which nobody released
+    assert not release_client(third)
+    assert not release_client(fourth)
+    del one, two, third, fourth
+    gc.collect()
+    assert loop() is None
+    assert other_loop() is None

@@ -475,3 +475,8 @@ async def test_states_are_told(node):
 def test_window_without_room(window):
     with pytest.raises(ValueError, match="window"):
         ClientOptions(window=window)
+
+
+async def test_dead_peers_are_noticed_by_the_system(client):
+    sock = client._link.connection._socket
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1

@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from secop_ophyd.protocol import ConnectionLost, RequestTimeout
+from secop_ophyd.protocol import ConnectionLost, HardwareError, RequestTimeout
 
 from .conftest import until
 
@@ -136,15 +136,103 @@ async def test_read_that_was_too_late_does_not_shift(node, client):
     assert (await read).value == 2
 
 
-async def test_lost_reply_does_not_shift(node, client):
+async def test_lost_reply_does_not_shift(node, connect):
+    client = await connect(timeout=0.2)
     wire = Wire(node, "read")
     with pytest.raises(RequestTimeout):
-        await client.read("m", "value", timeout=0.02)
+        await client.read("m", "value")
     node.forget("read")  # and it never comes
     for value in (3, 4):
         node.set("m:value", value)
         assert (await client.read("m", "value", timeout=1)).value == value
     assert wire.count("read") == 3
+
+
+async def test_each_late_reply_goes_to_its_own_read(node, client):
+    wire = Wire(node, "read")
+    for _ in range(3):
+        with pytest.raises(RequestTimeout, match="within 0.02 s$"):
+            await client.read("m", "value", timeout=0.02)
+        second, third = spawn(client.read("m", "value"), client.read("m", "value"))
+        await settled(client)
+        assert wire.count("read") == 1  # or a lost reply could never be told
+        wire.send("reply m:value [1,{}]")
+        await wire.requests(3, "read")
+        assert not second.done()
+        assert client.parameter("m", "value").reading.value == 1
+        wire.send("reply m:value [2,{}]")
+        wire.send("reply m:value [3,{}]")
+        assert [(await second).value, (await third).value] == [2, 3]
+        node.requests.clear()
+
+
+async def test_late_error_is_not_about_the_next_read(node, client):
+    wire = Wire(node, "read")
+    with pytest.raises(RequestTimeout):
+        await client.read("m", "value", timeout=0.02)
+    (second,) = spawn(client.read("m", "value"))
+    wire.send('error_read m:value ["HardwareError","late"]')
+    await wire.requests(2, "read")
+    assert isinstance(client.parameter("m", "value").reading.error, HardwareError)
+    wire.send("reply m:value [2,{}]")
+    assert (await second).value == 2
+
+
+async def test_slow_node_never_answers_with_what_was_before(node, connect):
+    client = await connect(timeout=0.2)
+    answers = iter(range(100))
+    node.on_read("m:value", lambda: next(answers))
+    node.delay("read", 0.3)
+    for late in (0, 2):
+        with pytest.raises(RequestTimeout, match="within 0.2 s$"):
+            await client.read("m", "value")
+        assert (await client.read("m", "value", timeout=2)).value == late + 1
+
+
+async def test_read_that_waits_for_a_late_one(node, client):
+    wire = Wire(node, "read m:value")
+    with pytest.raises(RequestTimeout):
+        await client.read("m", "value", timeout=0.02)
+    with pytest.raises(
+        RequestTimeout,
+        match="never sent, since 'read m:value' has been unanswered for \\d\\.\\d s$",
+    ):
+        await client.read("m", "value", timeout=0.02)
+    (third,) = spawn(client.read("m", "value"))
+    assert (await client.read("cryo", "ramp")).value == 0  # others go on
+    await cancel(third)
+    wire.send("reply m:value [1,{}]")
+    await settled(client)
+    assert wire.count("read m:value") == 1
+    node.forget("read m:value")
+    assert (await client.read("m", "value")).value == 0
+
+
+async def test_loss_while_a_read_waits_for_a_late_one(node, client):
+    Wire(node, "read")
+    with pytest.raises(RequestTimeout):
+        await client.read("m", "value", timeout=0.02)
+    (second,) = spawn(client.read("m", "value"))
+    await settled(client)
+    await client.close()
+    with pytest.raises(ConnectionLost, match="never sent"):
+        await second
+    await client.connect()
+    node.forget("read")
+    assert (await client.read("m", "value", timeout=1)).value == 0
+
+
+async def test_very_late_error_is_not_about_another_read(node, connect, caplog):
+    client = await connect(timeout=0.2)
+    wire = Wire(node, "read")
+    with pytest.raises(RequestTimeout):
+        await client.read("m", "value", timeout=0.02)
+    await asyncio.sleep(0.25)
+    (other,) = spawn(client.read("m", "text", timeout=5))
+    await wire.requests(2, "read")
+    wire.send('error_read m:value ["HardwareError","late"]')
+    wire.send('reply m:text ["a",{}]')
+    assert (await other).value == "a"
 
 
 # The window
@@ -333,7 +421,8 @@ async def test_change_that_was_too_late_blocks_the_next(node, client):
     with pytest.raises(
         RequestTimeout,
         match="'change cryo:target' within 0.02 s; it was never sent, since "
-        r"'change cryo:ramp' has been unanswered for 0\.\d s",
+        r"'change cryo:ramp' has been unanswered for 0\.\d s; "
+        "connect the device again with force_reconnect=True if the node has lost it",
     ):
         await client.change("cryo", "target", 5, timeout=0.02)
     (second,) = spawn(client.change("cryo", "ramp", 2))

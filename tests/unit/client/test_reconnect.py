@@ -302,6 +302,80 @@ async def test_description_that_is_none(node, client, states, monkeypatch):
     await states.wait_for(ConnectionState.CONNECTED)
 
 
+# Why it is not back
+
+
+def warnings(caplog) -> list[str]:
+    found = [r for r in caplog.records if r.levelname == "WARNING"]
+    return [r.getMessage() for r in found if ": not back: " in r.getMessage()]
+
+
+async def test_why_it_is_not_back_is_told(node, client, states, caplog, monkeypatch):
+    monkeypatch.setattr(module, "LAST_RETRY", 0.01)
+    node.reply_raw("describe", b"describing . [\n")
+    async with away(node, client):
+        await until(lambda: warnings(caplog) != [])
+        for get in (client.get("m", "value"), client.read("m", "value")):
+            with pytest.raises(ConnectionLost, match="Connection refused"):
+                _ = (await get).value
+        with pytest.raises(
+            CannotConnect,
+            match=f"{node.uri}: not back within 0.05 s: Connection refused$",
+        ):
+            await client.connect(0.05)
+    node.requests.clear()
+    await until(lambda: node.requests.count("describe") > 4)
+    said = r"not back within 0.05 s: the description: "
+    with pytest.raises(CannotConnect, match=said):
+        await client.connect(0.05)
+    with pytest.raises(ConnectionLost, match="node closed it; not back: the descr"):
+        _ = (await client.get("m", "value")).value
+    with pytest.raises(ConnectionLost, match=r"\(reconnecting: the description: "):
+        await client.change("cryo", "ramp", 1)
+    first, second = warnings(caplog)
+    assert first == f"{node.uri}: not back: Connection refused"
+    assert second.startswith(f"{node.uri}: not back: the description: ")
+    node.forget("describe")
+    await states.wait_for(ConnectionState.CONNECTED)
+    # Another time it is told again, and nothing of before
+    node.stop_listening()
+    await drop(node, client)
+    reading = await client.get("m", "value")
+    assert "not back" not in str(reading.error)
+    await until(lambda: len(warnings(caplog)) == 3)
+    await client.close()
+    with pytest.raises(ConnectionLost, match=r"\(closed\)"):
+        await client.read("m", "value")
+
+
+async def test_many_causes_do_not_flood_the_log(node, client, caplog, monkeypatch):
+    monkeypatch.setattr(module, "LAST_RETRY", 0.0)
+    monkeypatch.setattr(module, "MOST_CAUSES", 2)
+    attempts = []
+
+    async def fail():
+        attempts.append(1)
+        raise ValueError(f"no. {len(attempts)}")
+
+    monkeypatch.setattr(client._link, "_open", fail)
+    await drop(node, client)
+    await until(lambda: len(attempts) > 4)
+    assert [w.partition("back: ")[2] for w in warnings(caplog)] == [
+        "ValueError: no. 1",
+        "ValueError: no. 2",
+    ]
+    assert "Traceback" in caplog.text
+
+
+async def test_stage_that_lasts_is_told(node, client):
+    node.reply_raw("describe", None)
+    node.requests.clear()
+    await drop(node, client)
+    await node.wait_for_request("describe")
+    with pytest.raises(CannotConnect, match="0.05 s: no complete description"):
+        await client.connect(0.05)
+
+
 # The attempts
 
 

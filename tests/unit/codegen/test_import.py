@@ -12,7 +12,6 @@ from secop_ophyd.protocol import parse_description
 
 from .hostile import HOSTILE, node
 
-pytest.importorskip("secop_ophyd.SECoPDevices")
 REPORTS = sorted((Path(__file__).parents[2] / "data" / "descriptions").glob("*.json"))
 
 

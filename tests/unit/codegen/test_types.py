@@ -58,19 +58,20 @@ def test_status_is_structured():
 
 @pytest.mark.parametrize("raw, text", TYPES)
 def test_the_devices_accept_it(raw, text):
-    converters = pytest.importorskip("secop_ophyd.devices._converters")
     from collections.abc import Sequence
     from typing import Any
 
     import numpy as np
     from ophyd_async.core import Array1D, StrictEnum
 
+    from secop_ophyd.devices._converters import make_converter
+
     class E(StrictEnum):
         A = "a"
 
     names = {"np": np, "ndarray": np.ndarray, "Array1D": Array1D, "E": E}
     datatype = eval(text, names | {"Any": Any, "Sequence": Sequence})
-    converters.make_converter(parse_datainfo(raw, lambda text: None), datatype)
+    make_converter(parse_datainfo(raw, lambda text: None), datatype)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Annotated classes, as they are generated: what fits, and what does not."""
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Annotated as A
@@ -136,7 +137,6 @@ async def fake(serve):
         ("modes", SignalRW[Sequence[Wrong]], "Wrong.*up.*off"),
         ("pid", SignalRW[float], "float.*ndarray"),
         ("numbers", SignalRW[Array1D[np.int64]], "int64.*float64|ndarray"),
-        ("group", SignalR[int], "int.*str"),
         ("value", SignalRW[float], "Signal"),
         ("heater", SignalRW[float], "Signal"),
         ("reset", SecopQuery[str], "Secop"),
@@ -156,6 +156,21 @@ async def test_a_mismatch_says_where_and_what_to_do(
     assert attribute in text
     assert "Generate the class anew" in text
     assert re.search(words, text, re.DOTALL)
+
+
+async def test_a_property_of_another_type_is_a_problem(fake, connect, caplog):
+    cls = node_class(c=module_class(group=SignalR[int]))
+    cls.__annotations__["firmware"] = SignalR[float]
+    with caplog.at_level(logging.WARNING):
+        node = await connect(fake, cls)
+    about = [str(p) for p in node.problems]
+    assert any(re.match("c:group: annotated as int.*has str.*anew", p) for p in about)
+    assert any(p.startswith("firmware: annotated as float") for p in about)
+    assert "odd description" in caplog.text
+    assert await node.c.group.get_value() == "g"
+    assert await node.firmware.get_value() == "f"
+    assert (await node.c.read_configuration())["node-c-group"]["value"] == "g"
+    assert (await node.c.describe_configuration())["node-c-group"]["dtype"] == "string"
 
 
 async def test_what_is_not_there(fake, connect):

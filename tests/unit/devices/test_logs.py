@@ -1,6 +1,7 @@
 """Log files: what is in them, and when they are there."""
 
 import logging
+import os
 import re
 import time
 from datetime import UTC, datetime
@@ -140,12 +141,49 @@ async def test_times_are_utc(fake, connect, tmp_path, monkeypatch):
     assert abs(when.timestamp() - time.time()) < 60
 
 
-async def test_hourly_for_two_days(fake, connect, tmp_path):
+async def test_hourly_for_two_days(fake, connect, tmp_path, monkeypatch):
     await connect(fake, logdir=str(tmp_path))
     (file,) = _logs._files.values()
-    assert (file.handler.when, file.handler.interval) == ("H", 3600)
-    assert file.handler.backupCount == 48
-    assert file.handler.utc
+    path, now = tmp_path / "secop-ophyd.log", [1_000_000 * 3600.0]
+    monkeypatch.setattr(_logs.time, "time", lambda: now[0])
+    log = file.handler
+    for hour in range(60):
+        now[0] = (1_000_000 + hour) * 3600.0 + 3599.0
+        log.handle(logging.makeLogRecord({"msg": f"hour {hour}"}))
+        log.handle(logging.makeLogRecord({"msg": "again"}))
+        os.utime(path, (now[0], now[0]))
+    assert [x.rpartition(": ")[2] for x in lines(tmp_path)] == ["hour 59", "again"]
+    aside = sorted(tmp_path.glob("secop-ophyd.log.*"))
+    assert len(aside) == 48
+    assert "hour 58" in aside[-1].read_text()
+    stamp = time.strftime("%Y-%m-%d_%H", time.gmtime(now[0] - 3600))
+    assert aside[-1].name == f"secop-ophyd.log.{stamp}"
+
+
+async def test_short_sessions_begin_new_files_as_well(fake, connect, tmp_path):
+    path = tmp_path / "secop-ophyd.log"
+    for ago, text in ((50 * 3600, "old"), (3600, "before")):
+        path.write_text(text)
+        then = time.time() - ago
+        os.utime(path, (then, then))
+        node = await connect(fake, logdir=str(tmp_path))
+        await node.disconnect()
+        assert text not in path.read_text()
+    (aside,) = tmp_path.glob("secop-ophyd.log.*")  # the older one is gone already
+    assert aside.read_text() == "before"
+    stamp = time.strftime("%Y-%m-%d_%H", time.gmtime(then))
+    assert aside.name == f"secop-ophyd.log.{stamp}"
+
+
+async def test_what_another_process_put_aside_is_kept(fake, connect, tmp_path):
+    path, then = tmp_path / "secop-ophyd.log", time.time() - 3600
+    stamp = time.strftime("%Y-%m-%d_%H", time.gmtime(then))
+    aside = tmp_path / f"secop-ophyd.log.{stamp}"
+    aside.write_text("theirs")
+    path.write_text("ours")
+    os.utime(path, (then, then))
+    await connect(fake, logdir=str(tmp_path))
+    assert (aside.read_text(), path.read_text()[:4]) == ("theirs", "ours")
 
 
 async def test_a_level_before_is_there_after(fake, connect, tmp_path):

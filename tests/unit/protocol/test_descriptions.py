@@ -306,9 +306,25 @@ def test_an_odd_argument_costs_only_itself(odd):
 
 
 def test_odd_names():
-    names = ["", "a b", "ä", "\x1b[31m", "a:b", "class"]
-    found = node(**{name: accessible() for name in names})
-    assert list(found.modules["m"].parameters) == names
+    found = node(**{name: accessible() for name in ["class", "a.b", "_x-1"]})
+    assert list(found.modules["m"].parameters) == ["class", "a.b", "_x-1"]
+    assert found.problems == ()
+
+
+UNSPEAKABLE = ["", " ", "a b", "ä", "\x1b[31m", "a:b", "a\n", "a\tb", "\ud800"]
+
+
+@pytest.mark.parametrize("name", UNSPEAKABLE)
+def test_what_no_message_can_name_is_left_out(name):
+    found = node(**{name: accessible(), "good": accessible()})
+    assert list(found.modules["m"].parameters) == ["good"]
+    [text] = texts(found)
+    assert repr(name) in text and "in accessibles is no name" in text
+    modules = {name: GOOD["modules"]["t2"], "t2": GOOD["modules"]["t2"]}
+    found = parse_description(GOOD | {"modules": modules})
+    assert list(found.modules) == ["t2"]
+    [text] = texts(found)
+    assert "in modules is no name" in text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""A name that is not there."""
+
+import pytest
+
+from secop_ophyd.devices import SECoPNodeDevice
+
+from .builders import drivable, report
+
+
+async def test_what_there_is(serve, connect):
+    node = await connect(await serve(report(cryo=drivable())))
+    with pytest.raises(AttributeError, match="no 'cry', did you mean 'cryo'"):
+        _ = node.cry
+    with pytest.raises(AttributeError, match="no 'magnet'; it has cryo, equipment_id"):
+        _ = node.magnet
+    with pytest.raises(AttributeError, match="no 'valu', did you mean 'value'"):
+        _ = node.cryo.valu
+    assert not hasattr(node, "_private")
+
+
+def test_before_it_is_connected():
+    node = SECoPNodeDevice("localhost:10767")
+    with pytest.raises(AttributeError, match="no 'cryo'; it is not connected"):
+        _ = node.cryo
