@@ -34,6 +34,8 @@ from secop_ophyd.protocol import (
     shorten,
 )
 
+from ._request import Request, request_key
+
 # What a request waits for, by the action that comes back
 _ANSWERS = {
     **{reply: request for request, reply in REPLIES.items()},
@@ -41,77 +43,7 @@ _ANSWERS = {
 }
 # Two of them at once could be executed in the other order by a parallel node
 _WRITES = frozenset({"change", "do"})
-# Asked once and without specifier, but nodes differ in what they answer
-_ANY_SPECIFIER = frozenset({"describe", "activate"})
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-
-
-def _key(action: str, specifier: str) -> tuple[str, str]:
-    """Return what a request and its reply have in common."""
-    return action, "" if action in _ANY_SPECIFIER else specifier
-
-
-class Request:
-    """A request that was made and not settled yet.
-
-    :param action: What is asked for.
-    :param specifier: What it is about.
-    :param line: The bytes to send.
-    :param future: Where the reply goes.
-    :param patient: Whether the time starts anew with everything that is received.
-    """
-
-    __slots__ = (
-        "action",
-        "specifier",
-        "line",
-        "future",
-        "patient",
-        "timeout",
-        "timer",
-        "made_at",
-        "sent",
-        "expired",
-    )
-
-    def __init__(
-        self,
-        action: str,
-        specifier: str,
-        line: bytes,
-        future: asyncio.Future[Message],
-        patient: bool,
-        timeout: float | None,
-        made_at: float,
-    ):
-        self.action = action
-        self.specifier = specifier
-        self.line = line
-        self.future = future
-        self.patient = patient
-        self.timeout = timeout
-        self.timer: asyncio.TimerHandle | None = None
-        self.made_at = made_at
-        self.sent = False
-        self.expired = False
-
-    def __str__(self) -> str:
-        return f"{self.action} {self.specifier}".strip()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What it has in common with its reply."""
-        return _key(self.action, self.specifier)
-
-    @property
-    def module(self) -> str:
-        """Name of the module it is about."""
-        return self.specifier.partition(":")[0]
-
-    def fail(self, error: Exception) -> None:
-        """Give up waiting, unless that happened already."""
-        if not self.future.done():
-            self.future.set_exception(error)
 
 
 class Connection(asyncio.Protocol):
@@ -375,7 +307,7 @@ class Connection(asyncio.Protocol):
 
     def _answer_received(self, message: Message) -> None:
         action = _ANSWERS[message.action]
-        key = _key(action, message.specifier)
+        key = request_key(action, message.specifier)
         requests = self._unanswered.get(key)
         failed = message.action.startswith("error_")
         self._on_message(message)

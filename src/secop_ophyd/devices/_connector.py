@@ -1,21 +1,14 @@
-"""Fills devices with what a node describes.
-
-Children that a class annotates are made by ophyd-async's filler; it cannot fill
-others twice, so they are kept here and bound anew at each connect.
-"""
+"""Connects the device of a module: fills it with what the node describes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from bluesky.protocols import Reading
 from ophyd_async.core import (
     Device,
-    DeviceConnector,
-    DeviceFiller,
     NotConnectedError,
     SignalR,
     SignalRW,
@@ -26,7 +19,6 @@ from ophyd_async.core import (
 from secop_ophyd.client import SecopClient
 from secop_ophyd.codegen import MemberNames
 from secop_ophyd.protocol import (
-    CommandDescription,
     DataInfo,
     ModuleDescription,
     NodeError,
@@ -34,11 +26,10 @@ from secop_ophyd.protocol import (
     Problem,
 )
 
-from ._backend import SecopSignalBackend
-from ._commands import SecopCommandBackend, command_type
-from ._contents import Contents, Item
+from ._contents import Item
+from ._filling import FillingConnector, must_fit
 from ._options import ModuleOptions
-from ._sources import ParameterSource, PropertySource, Source
+from ._sources import ParameterSource, Source
 
 _Format = StandardReadableFormat
 HINTED_PARAMETERS = frozenset({"value", "target"})
@@ -58,207 +49,6 @@ class ModuleInfo:
     description: ModuleDescription
     names: MemberNames
     client: SecopClient
-
-
-@contextmanager
-def must_fit(device: Device, attribute: str, name: str) -> Generator[None, None, None]:
-    """Say where an annotation does not fit, and what to do about it.
-
-    :param device: The device that has the annotation.
-    :param attribute: The attribute that is annotated.
-    :param name: The SECoP name that it stands for.
-    """
-    try:
-        yield
-    except TypeError as error:
-        raise NotConnectedError(
-            f"{type(device).__name__}.{attribute} does not fit {name!r} of the node: "
-            f"{error}. Generate the class anew."
-        ) from error
-
-
-class FillingConnector(DeviceConnector):
-    """Makes and binds signals, commands and child devices of a device."""
-
-    def __init__(self) -> None:
-        self._filler: DeviceFiller[Any, Any, Any] | None = None
-        self._contents: Contents | None = None
-        # Formats of annotated signals, by attribute
-        self._formats: dict[str, StandardReadableFormat] = {}
-        self._annotated: frozenset[str] = frozenset()
-        # Attributes that the node has something for, at the last connect
-        self._bound: set[str] = set()
-        # What was made for a node, by attribute
-        self._backends: dict[str, SecopSignalBackend] = {}
-        self._commands: dict[str, SecopCommandBackend] = {}
-
-    def create_children_from_annotations(self, device: Device) -> None:
-        if self._filler is not None:
-            return
-        self._filler = filler = DeviceFiller(
-            device, SecopSignalBackend, self._child_connector, SecopCommandBackend
-        )
-        known = {name for name, _ in device.children()}
-        made: list[tuple[SecopSignalBackend, StandardReadableFormat | None]] = []
-        for backend, extras in filler.create_signals_from_annotations(filled=False):
-            # Formats are for Contents, which knows about columns
-            formats = [x for x in extras if isinstance(x, StandardReadableFormat)]
-            extras[:] = [x for x in extras if x not in formats]
-            made.append((backend, formats[0] if formats else None))
-        signals = [(name, s) for name, s in device.children() if name not in known]
-        for (name, signal), (backend, format) in zip(signals, made, strict=True):
-            if format is not None:
-                self._formats[name] = format
-            # The filler's have a time-out that hides the reason which the client gives
-            kind: type[Any] = type(signal)
-            setattr(device, name, kind(backend, timeout=None))
-        list(filler.create_devices_from_annotations(filled=False))
-        list(filler.create_commands_from_annotations(filled=False))
-        filler.check_created()
-        self._annotated = frozenset(name for name, _ in device.children())
-
-    def _child_connector(self) -> DeviceConnector:
-        return ModuleConnector()
-
-    @property
-    def filler(self) -> DeviceFiller[Any, Any, Any]:
-        """ophyd-async's filler, for what is annotated."""
-        if self._filler is None:
-            raise RuntimeError("Device.__init__ was not called")
-        return self._filler
-
-    def contents(
-        self, device: StandardReadable, is_module: bool, errors_as_nan: bool = False
-    ) -> Contents:
-        """Return what the device contributes to documents, made at first use."""
-        if self._contents is None:
-            self._contents = Contents(device, is_module)
-            device.add_readables([self._contents], _Format.CHILD)  # type: ignore[list-item]
-        self._contents.errors_as_nan = errors_as_nan
-        return self._contents
-
-    def bind_signal(
-        self,
-        device: Device,
-        attribute: str,
-        kind: type[SignalR[Any]],
-        make_source: Callable[[Any], Source],
-        default_format: StandardReadableFormat,
-    ) -> Item:
-        """Let a signal have its values from the node.
-
-        :param device: The device that has or gets the signal.
-        :param attribute: The attribute of the signal.
-        :param kind: `SignalR` or `SignalRW`.
-        :param make_source: Makes the source, given the annotated datatype.
-        :param default_format: Where it belongs if it is not annotated.
-        :raises TypeError: If an annotation does not fit.
-        """
-        self._bound.add(attribute)
-        signal: Any = dict(device.children()).get(attribute)
-        if attribute in self._annotated:
-            if type(signal) is SignalR:
-                kind = SignalR  # annotated as less than it is
-            backend = self.filler.fill_child_signal(attribute.rstrip("_"), kind)
-            if not signal:  # it is optional, and was not there before
-                signal = kind(backend)
-                setattr(device, attribute, signal)
-        elif type(signal) is kind:
-            backend = self._backends[attribute]
-        else:
-            backend = SecopSignalBackend()
-            # The client has a deadline for each request, and says more then
-            signal = kind(backend, timeout=None)
-            setattr(device, attribute, signal)
-        self._backends[attribute] = backend
-        backend.bind(make_source(backend.annotated))
-        format = self._formats.get(attribute, default_format)
-        return Item(signal, backend, format)
-
-    def bind_command(
-        self, device: Device, attribute: str, description: CommandDescription
-    ) -> SecopCommandBackend:
-        """Return the backend of a command, made at first use.
-
-        :param device: The device that has or gets the command.
-        :param attribute: The attribute of the command.
-        :param description: What the node says about it.
-        :raises TypeError: If an annotation does not fit.
-        """
-        self._bound.add(attribute)
-        kind = command_type(description)
-        command = dict(device.children()).get(attribute)
-        if attribute in self._annotated:
-            backend = self.filler.fill_child_command(attribute.rstrip("_"), kind)
-            if not command:  # it is optional, and was not there before
-                setattr(device, attribute, kind(backend))
-        elif type(command) is kind:
-            backend = self._commands[attribute]
-        else:
-            backend = SecopCommandBackend()
-            setattr(device, attribute, kind(backend))
-        self._commands[attribute] = backend
-        return backend
-
-    def bind_properties(
-        self,
-        device: Device,
-        uri: str,
-        properties: Mapping[str, Any],
-        names: Mapping[str, str],
-        timestamp: float,
-        note: Callable[[str, str], None],
-    ) -> list[Item]:
-        """Let signals have the values of properties.
-
-        :param device: The device that has or gets them.
-        :param uri: Where they are.
-        :param properties: The properties as the node sent them.
-        :param names: The attribute of each of them.
-        :param timestamp: When the node sent them.
-        :param note: Is told the name of each that an annotation does not fit, and why.
-        """
-        items: list[Item] = []
-        for name, attribute in names.items():
-
-            def source(datatype: Any, name: str = name) -> Source:
-                made = PropertySource(
-                    f"{uri}/{name}", properties[name], timestamp, datatype
-                )
-                if made.misfit:
-                    note(name, f"{made.misfit}; generate the class anew")
-                return made
-
-            with must_fit(device, attribute, name):
-                items.append(
-                    self.bind_signal(
-                        device, attribute, SignalR, source, _Format.CONFIG_SIGNAL
-                    )
-                )
-        return items
-
-    def check_filled(self, device: Device, what: str) -> None:
-        """Check that the node has all that the class annotates.
-
-        :param device: The device.
-        :param what: The node or the module, for the message.
-        :raises NotConnectedError: If something is missing.
-        """
-        try:
-            self.filler.check_filled(what)
-        except RuntimeError as error:
-            missing = str(error).partition("provision ")[2] or str(error)
-        else:
-            # The filler does not forget what was there before
-            children = {attribute for attribute, _ in device.children()}
-            gone = sorted((self._annotated & children) - self._bound)
-            if not gone:
-                return
-            missing = f"{gone} from {what}"
-        raise NotConnectedError(
-            f"{type(device).__name__} does not fit: {missing} is not there. "
-            "Generate the class anew."
-        )
 
 
 class ModuleConnector(FillingConnector):

@@ -31,7 +31,8 @@ from secop_ophyd.protocol import (
     interface_class,
 )
 
-from ._connector import FillingConnector, ModuleInfo, must_fit
+from ._connector import ModuleConnector, ModuleInfo
+from ._filling import FillingConnector, must_fit
 from ._logs import NodeLog
 from ._modules import MODULE_CLASSES, SECoPBaseDevice
 from ._options import NodeOptions
@@ -74,6 +75,9 @@ class NodeConnector(FillingConnector):
         self._attempt: asyncio.Task[None] | None = None
         # The devices of the modules that the node has, by SECoP name
         self._modules: dict[str, SECoPBaseDevice] = {}
+
+    def _child_connector(self) -> DeviceConnector:
+        return ModuleConnector()
 
     @property
     def given_name(self) -> str:
