@@ -13,6 +13,31 @@ from pathlib import Path
 
 import pytest
 from bluesky.run_engine import RunEngine
+from hypothesis import HealthCheck, Phase, settings
+
+# The same examples each time, or a long search with HYPOTHESIS_PROFILE=search
+_PHASES = [Phase.explicit, Phase.generate, Phase.shrink]
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=100,
+    phases=_PHASES,
+    suppress_health_check=_SLOW,
+)
+settings.register_profile(
+    "search",
+    database=None,
+    deadline=None,
+    max_examples=3000,
+    phases=_PHASES,
+    suppress_health_check=_SLOW,
+    print_blob=True,
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def _children() -> set[int]:

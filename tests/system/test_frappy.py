@@ -12,7 +12,7 @@ from bluesky.run_engine import RunEngine, call_in_bluesky_event_loop
 from bluesky.utils import FailedStatus
 from ophyd_async.core import init_devices
 
-from secop_ophyd import SECoPNodeDevice
+from secop_ophyd import NodeOptions, SECoPNodeDevice
 from secop_ophyd.client import SecopClient
 from secop_ophyd.demo import start_node
 from secop_ophyd.protocol import ConnectionLost
@@ -70,6 +70,29 @@ def test_kill_while_moving_fails_at_once_and_recovers(RE: RunEngine) -> None:
         call_in_bluesky_event_loop(device.client.connect())
         RE(bps.mv(device.cryo, 12))
         assert RE(bps.rd(device.cryo.value)).plan_result == 12
+        device.close()
+
+
+def test_freeze_while_moving_is_noticed(RE: RunEngine) -> None:
+    with start_node() as simulated:
+        with init_devices():
+            options = NodeOptions(timeout=0.3)
+            device: Any = SECoPNodeDevice(simulated.uri, options=options)
+
+        def freeze_while_moving():
+            yield from bps.abs_set(device.cryo, 300, group="move")
+            yield from bps.sleep(0.2)
+            simulated.pause()
+            yield from bps.wait("move", timeout=20)
+
+        with pytest.raises(FailedStatus) as failure:
+            RE(freeze_while_moving())
+        assert "does not even answer a ping" in str(failure.value.__cause__)
+        with pytest.raises(ConnectionLost):
+            RE(bps.rd(device.cryo.value))
+        simulated.resume()
+        call_in_bluesky_event_loop(device.connect())
+        RE(bps.rd(device.cryo.value))
         device.close()
 
 

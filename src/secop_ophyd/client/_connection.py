@@ -246,6 +246,17 @@ class Connection(asyncio.Protocol):
         if not requests:
             del self._unanswered[request.key]
 
+    def waits_for_more_than(self, action: str) -> bool:
+        """Tell whether another request is unanswered, and still in time.
+
+        :param action: What does not count.
+        """
+        return any(
+            request.action != action and not request.expired
+            for requests in self._unanswered.values()
+            for request in requests
+        )
+
     # What the node sends
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -20,6 +20,7 @@ from secop_ophyd.protocol import (
     SecopError,
 )
 
+from ._alive import KeepAlive
 from ._connection import Connection
 from ._options import ClientOptions, ConnectionState
 
@@ -221,6 +222,7 @@ class Link:
             self._user.values_lost(reason)  # part of the values may have come already
             await connection.closed
             raise
+        KeepAlive(connection, str(self._address), self._user.timeout)
         self._connection = connection
         self._set_state(ConnectionState.CONNECTED)
 

@@ -95,7 +95,7 @@ JSON = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
-@given(JSON, st.text())
+@given(JSON, st.text().filter(lambda key: key != "equipment_id"))
 def test_random_json_as_any_property_or_datainfo(value: Any, key: str):
     report = {
         "equipment_id": "x",

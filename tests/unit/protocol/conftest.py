@@ -1,38 +1,14 @@
-"""Two profiles for hypothesis: the same examples each time, or a long search."""
+"""The recorded descriptions."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 
 DATA = Path(__file__).parents[2] / "data"
 DESCRIPTIONS = sorted(path.stem for path in (DATA / "descriptions").glob("*.json"))
 
 # Without `explain`, which traces every line and takes minutes
-_PHASES = [Phase.explicit, Phase.generate, Phase.shrink]
-_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-
-settings.register_profile(
-    "ci",
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=100,
-    phases=_PHASES,
-    suppress_health_check=_SLOW,
-)
-settings.register_profile(
-    "search",
-    database=None,
-    deadline=None,
-    max_examples=3000,
-    phases=_PHASES,
-    suppress_health_check=_SLOW,
-    print_blob=True,
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(params=DESCRIPTIONS)
