@@ -44,7 +44,8 @@ def _children() -> set[int]:
     """Return the processes that this one has started and not waited for."""
     found: set[int] = set()
     for task in Path("/proc/self/task").glob("*/children"):
-        found.update(map(int, task.read_text().split()))
+        with contextlib.suppress(OSError):  # a thread may end meanwhile
+            found.update(map(int, task.read_text().split()))
     return found
 
 
