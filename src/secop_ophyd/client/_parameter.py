@@ -11,6 +11,7 @@ from secop_ophyd.protocol import (
     MISSING,
     ConnectionLost,
     DataInfo,
+    DataReport,
     DescriptionChanged,
     InvalidMessage,
     NoValueYet,
@@ -83,7 +84,17 @@ def read_report(data: bytes, info: DataInfo, arrived: float) -> Reading:
     :param arrived: UNIX seconds, for nodes that send no timestamp.
     :raises SecopError: If the data is not JSON, no data report or no such value.
     """
-    report = parse_data_report(decode(data))
+    return make_reading(parse_data_report(decode(data)), info, arrived)
+
+
+def make_reading(report: DataReport, info: DataInfo, arrived: float) -> Reading:
+    """Make a reading of a data report.
+
+    :param report: The data report.
+    :param info: The type of the value.
+    :param arrived: UNIX seconds, for nodes that send no timestamp.
+    :raises SecopError: If there is no such value.
+    """
     return Reading(
         info.from_json(report.value),
         arrived if report.timestamp is None else report.timestamp,
@@ -108,6 +119,7 @@ class Parameter:
         "_on_listening",
         "_reading",
         "_data",
+        "_is_odd",
         "_listeners",
     )
 
@@ -125,6 +137,8 @@ class Parameter:
         self._listeners: dict[object, Listener] = {}
         # The last update, until someone wants to know: most are never looked at
         self._data: tuple[bytes, float] | None = None
+        # Whether it was said that the node sends what it does not describe
+        self._is_odd = False
         now = time.time()
         if description.constant is not MISSING:
             self._reading = Reading(description.constant, now)
@@ -211,7 +225,10 @@ class Parameter:
 
     def _decode(self, data: bytes, arrived: float) -> Reading:
         try:
-            return read_report(data, self.description.datainfo, arrived)
+            report = parse_data_report(decode(data))
+            reading = make_reading(report, self.description.datainfo, arrived)
+            self._warn_if_odd(report.value)
+            return reading
         except SecopError as error:
             return Reading(None, arrived, error=self._located(error))
         except Exception as error:
@@ -219,6 +236,12 @@ class Parameter:
             self._log.exception("%s: cannot be read", self)
             text = f"cannot be read: {type(error).__name__}: {error}"
             return Reading(None, arrived, error=self._located(InvalidMessage(text)))
+
+    def _warn_if_odd(self, data: Any) -> None:
+        if self._is_odd or not (oddity := self.description.datainfo.oddity(data)):
+            return
+        self._is_odd = True  # a value at its limit must not flood the log
+        self._log.warning("%s: is not as the node describes it: %s", self, oddity)
 
     def _located(self, error: SecopError) -> SecopError:
         return type(error)(f"{self}: {error}")

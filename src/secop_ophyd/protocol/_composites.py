@@ -18,7 +18,9 @@ from ._datatypes import (
     DataInfo,
     DoubleInfo,
     IntInfo,
+    NumberInfo,
     StringInfo,
+    complaint,
 )
 from ._errors import NodeError, NoValueYet, RangeError, WrongType
 from ._guards import is_list, is_mapping, is_ndarray, is_object, is_sequence
@@ -43,6 +45,13 @@ def _each(
             raise _at(place, error) from None
 
 
+def _first_oddity(items: Iterable[tuple[str, DataInfo, Any]]) -> str:
+    for place, member, data in items:
+        if oddity := member.oddity(data):
+            return str(_at(place, RangeError(oddity)))
+    return ""
+
+
 def _validate(member: DataInfo, value: Any) -> Any:
     return member.validate(value)
 
@@ -63,6 +72,15 @@ def _fields(value: Any) -> Any:
 def _is_positional(value: Mapping[Any, Any]) -> bool:
     """Tell whether the fields are those of a tuple: `f0`, `f1` and so on."""
     return list(value) == [f"f{i}" for i in range(len(value))]
+
+
+def _are_in_limits(info: NumberInfo, numbers: Sequence[float]) -> bool:
+    """Tell it for many numbers quickly; False means that it is not known."""
+    return (
+        -math.inf < sum(numbers) < math.inf  # NaN makes it NaN
+        and (info.min is None or info.min <= min(numbers, default=info.min))
+        and (info.max is None or info.max >= max(numbers, default=info.max))
+    )
 
 
 # Types of JSON values that need no conversion, for long arrays
@@ -88,15 +106,16 @@ class ArrayInfo(DataInfo):
             value = list(value) if value.dtype.names else value.tolist()
         if not is_sequence(value):
             raise WrongType(f"expected a sequence, got {show(value)}")
-        if len(value) < self.minlen or (
-            self.maxlen is not None and len(value) > self.maxlen
-        ):
-            high = "any number" if self.maxlen is None else self.maxlen
-            raise RangeError(
-                f"{len(value)} elements, but from {self.minlen} to {high} are allowed"
-            )
+        self._check_length(len(value))
         items = ((str(i), self.members, v) for i, v in enumerate(value))
         return [v for _, v in _each(_validate, items)]
+
+    def _check_length(self, length: int) -> None:
+        if length < self.minlen or (self.maxlen is not None and length > self.maxlen):
+            high = "any number" if self.maxlen is None else self.maxlen
+            raise RangeError(
+                f"{length} elements, but from {self.minlen} to {high} are allowed"
+            )
 
     def to_json(self, value: Sequence[Any]) -> list[Any]:
         return [self.members.to_json(v) for v in value]
@@ -115,6 +134,14 @@ class ArrayInfo(DataInfo):
                 pass  # below it is told which one is too large
         located = ((str(i), self.members, v) for i, v in enumerate(items))
         return [v for _, v in _each(_from_json, located)]
+
+    def oddity(self, data: Any) -> str:
+        if wrong := complaint(self._check_length, len(data)):
+            return wrong
+        if isinstance(self.members, DoubleInfo | IntInfo):
+            if _are_in_limits(self.members, data):
+                return ""
+        return _first_oddity((str(i), self.members, v) for i, v in enumerate(data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +174,11 @@ class TupleInfo(DataInfo):
         # Further elements are for a future version of the protocol
         return tuple(v for _, v in _each(_from_json, self._located(data)))
 
+    def oddity(self, data: Any) -> str:
+        if len(data) > len(self.members):
+            return f"{len(data)} elements, of which {len(self.members)} are known"
+        return _first_oddity(self._located(data))
+
     def _located(self, value: Iterable[Any]) -> Iterable[tuple[str, DataInfo, Any]]:
         return (
             (str(i), m, v)
@@ -168,6 +200,9 @@ class StatusInfo(TupleInfo):
         words = items[1] if len(items) > 1 and items[1] is not None else ""
         located = self._located((items[0], words))
         return tuple(v for _, v in _each(_from_json, located))
+
+    def oddity(self, data: Any) -> str:
+        return self.members[0].oddity(data[0] if is_list(data) else data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +241,11 @@ class StructInfo(DataInfo):
             raise WrongType(f"members {missing} are missing in {show(data)}")
         return dict(_each(_from_json, self._located(data)))
 
+    def oddity(self, data: Any) -> str:
+        if unknown := [k for k in data if k not in self.members]:
+            return f"unknown members {show(unknown)}, which are left out"
+        return _first_oddity(self._located(data))
+
     def _located(self, value: Mapping[str, Any]) -> Iterable[tuple[str, DataInfo, Any]]:
         return ((k, m, value[k]) for k, m in self.members.items() if k in value)
 
@@ -236,11 +276,7 @@ class MatrixInfo(DataInfo):
                 f"expected {len(self.names)} dimensions of numbers, "
                 f"got shape {array.shape} of {array.dtype}"
             )
-        for name, size, limit in zip(
-            self.names, reversed(array.shape), self.maxlen, strict=True
-        ):
-            if size > limit:
-                raise RangeError(f"{size} elements of {name}, at most {limit} allowed")
+        self._check_lengths(array.shape[::-1])
         with np.errstate(over="ignore", invalid="ignore"):
             converted = array.astype(self.elementtype)
         if not np.array_equal(converted, array, equal_nan=array.dtype.kind == "f"):
@@ -250,6 +286,16 @@ class MatrixInfo(DataInfo):
             ):
                 raise RangeError(f"values do not fit into {self.elementtype}")
         return converted
+
+    def _check_lengths(self, lengths: Iterable[int]) -> None:
+        for name, length, limit in zip(self.names, lengths, self.maxlen, strict=True):
+            if length > limit:
+                raise RangeError(
+                    f"{length} elements of {name}, at most {limit} allowed"
+                )
+
+    def oddity(self, data: Any) -> str:
+        return complaint(self._check_lengths, data["len"])
 
     def to_json(self, value: np.ndarray[Any, Any]) -> dict[str, Any]:
         data = np.ascontiguousarray(value, dtype=self.elementtype)

@@ -13,7 +13,7 @@ import binascii
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
@@ -57,10 +57,33 @@ class DataInfo(ABC):
         :raises NoValueYet: If it is null.
         """
 
+    def oddity(self, data: Any) -> str:
+        """Tell what transported data has that the description does not allow.
+
+        Such data is passed on, so somebody has to be told.
+
+        :param data: Decoded JSON that `from_json` takes.
+        :return: What is odd, empty if nothing is.
+        """
+        return ""
+
     def _refuse(self, data: Any, expected: str) -> WrongType | NoValueYet:
         if data is None:
             return NoValueYet("the node has no value for it yet (null)")
         return WrongType(f"expected {expected}, got {show(data)}")
+
+
+def complaint(check: Callable[..., None], *args: Any) -> str:
+    """Return what a check complains about, empty if it does not.
+
+    :param check: Raises RangeError.
+    :param args: Its arguments.
+    """
+    try:
+        check(*args)
+    except RangeError as error:
+        return str(error)
+    return ""
 
 
 def plain(value: Any) -> Any:
@@ -104,6 +127,14 @@ class NumberInfo(DataInfo):
         """Digits after the decimal point, or None if `fmtstr` does not tell."""
         match = re.fullmatch(r"%\.(\d+)[ef]", self.fmtstr)
         return int(match[1]) if match else None
+
+    def oddity(self, data: Any) -> str:
+        return self._oddity_of(data)
+
+    def _oddity_of(self, value: float) -> str:
+        if value != value or value in (math.inf, -math.inf):
+            return f"{value} is no number in JSON"
+        return complaint(self._check_limits, value)
 
     def _check_limits(self, value: float) -> None:
         unit = f" {self.unit}" if self.unit else ""
@@ -173,9 +204,14 @@ class ScaledInfo(NumberInfo):
         return round(Decimal(str(value)) / Decimal(str(self.scale)))
 
     def from_json(self, data: Any) -> float:
-        if not is_number(data):
+        if not is_number(data) or data != data or data in (math.inf, -math.inf):
             raise self._refuse(data, "an integer")
         return _scale(data, self.scale)
+
+    def oddity(self, data: Any) -> str:
+        if data != int(data):
+            return f"{data} is no integer, which is multiplied by {self.scale}"
+        return self._oddity_of(self.from_json(data))
 
 
 def _scale(number: float, scale: float) -> float:
@@ -272,6 +308,10 @@ class EnumInfo(DataInfo):
             raise self._refuse(data, "the code or the name of an enum member")
         return int(data)
 
+    def oddity(self, data: Any) -> str:
+        code = self.from_json(data)
+        return "" if self.name_of(code) else f"the code {code} has no name"
+
 
 def _check_size(what: str, size: int, low: int, high: int | None) -> None:
     if size < low:
@@ -314,6 +354,11 @@ class StringInfo(DataInfo):
             raise self._refuse(data, "a string")
         return data
 
+    def oddity(self, data: Any) -> str:
+        return complaint(
+            _check_size, "characters", len(data), self.minchars, self.maxchars
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobInfo(DataInfo):
@@ -349,6 +394,10 @@ class BlobInfo(DataInfo):
             return base64.b64decode(data, validate=True)
         except (binascii.Error, ValueError):
             raise WrongType(f"not base64: {show(data)}") from None
+
+    def oddity(self, data: Any) -> str:
+        size = len(data) // 4 * 3 - data.count("=", -2)
+        return complaint(_check_size, "bytes", size, self.minbytes, self.maxbytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -13,10 +13,6 @@ from ._text import shorten, show
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
-
-
-def _refuse(token: str) -> NoReturn:
-    raise ValueError(f"{token} is not JSON")
 
 
 def _finite(text: str) -> float:
@@ -30,10 +26,11 @@ def decode(data: bytes) -> Any:
     """Decode the JSON of one message; empty data means null.
 
     Integers of any size stay exact. Bytes that are no UTF-8 and lone surrogates
-    are replaced, since one bad character in a text must not cost the message.
+    are replaced, since one bad character in a text must not cost the message. NaN and
+    Infinity are no JSON, but nodes written in Python send them, and mean them.
 
     :param data: The third part of a message.
-    :raises BadJSON: If it is not JSON; NaN and infinite numbers are not.
+    :raises BadJSON: If it is not JSON, or has a number that no double can hold.
     """
     if not data or data.isspace():
         return None
@@ -44,9 +41,7 @@ def decode(data: bytes) -> Any:
     except RecursionError:
         raise BadJSON("nested too deeply") from None
     try:
-        value: Any = json.loads(
-            data.decode(errors="replace"), parse_constant=_refuse, parse_float=_finite
-        )
+        value: Any = json.loads(data.decode(errors="replace"), parse_float=_finite)
         return _replace_surrogates(value)
     except RecursionError:
         raise BadJSON("nested too deeply") from None

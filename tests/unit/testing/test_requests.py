@@ -27,7 +27,7 @@ from .conftest import structure
         ("change cryo:target 1e9", ("error_change", "cryo:target", "RangeError")),
         ('change cryo:target "1"', ("error_change", "cryo:target", "WrongType")),
         ("change cryo:target {", ("error_change", "cryo:target", "BadJSON")),
-        ("change cryo:target NaN", ("error_change", "cryo:target", "BadJSON")),
+        ("change cryo:target NaN", ("error_change", "cryo:target", "RangeError")),
         ("change cryo:target", ("error_change", "cryo:target", "WrongType")),
         ("change cryo:target null", ("error_change", "cryo:target", "WrongType")),
         ('change s:target "on"', ("error_change", "s:target", "WrongType")),
