@@ -309,6 +309,10 @@ class SecopClient:
         return self._answer(target, reply)
 
     def _answer(self, target: Parameter, reply: Message) -> Reading:
+        if (reading := target.reading_of(reply.data)) is not None:
+            if reading.error is not None:
+                raise reading.error.with_traceback(None)
+            return reading
         with _located(target):
             return read_report(reply.data, target.description.datainfo, time.time())
 

@@ -118,7 +118,9 @@ class Parameter:
         "_log",
         "_on_listening",
         "_reading",
-        "_data",
+        "_raw",
+        "_arrived",
+        "_is_decoded",
         "_is_odd",
         "_listeners",
     )
@@ -135,8 +137,10 @@ class Parameter:
         self._log = log
         self._on_listening = on_listening
         self._listeners: dict[object, Listener] = {}
-        # The last update, until someone wants to know: most are never looked at
-        self._data: tuple[bytes, float] | None = None
+        # The last update, decoded when someone wants to know: most are never looked at
+        self._raw: bytes | None = None
+        self._arrived = 0.0
+        self._is_decoded = True
         # Whether it was said that the node sends what it does not describe
         self._is_odd = False
         now = time.time()
@@ -152,11 +156,17 @@ class Parameter:
     @property
     def reading(self) -> Reading:
         """The last that is known of it."""
-        if self._data is not None:
-            data, arrived = self._data
-            self._data = None
-            self._change_to(self._decode(data, arrived))
+        if not self._is_decoded and self._raw is not None:
+            self._is_decoded = True
+            self._change_to(self._decode(self._raw, self._arrived))
         return self._reading
+
+    def reading_of(self, data: bytes) -> Reading | None:
+        """Return the last reading if it has come with some data, else None.
+
+        :param data: The JSON as it came.
+        """
+        return self.reading if self._raw is data else None
 
     @property
     def listeners(self) -> int:
@@ -190,7 +200,10 @@ class Parameter:
             an answer, and listeners are not told the same reading twice.
         """
         before = self.reading if self._listeners and is_answer else None
-        self._data = (data, time.time())
+        if before is not None and before.has_node_time and data == self._raw:
+            self._raw = data
+            return
+        self._raw, self._arrived, self._is_decoded = data, time.time(), False
         if self._listeners and not _is_same(self.reading, before):
             self._notify(self.reading)
 
@@ -214,10 +227,10 @@ class Parameter:
         if self.description.constant is not MISSING:
             if not isinstance(error, DescriptionChanged):
                 return
-        if self._data is None and isinstance(error, ConnectionLost):
+        if self._is_decoded and isinstance(error, ConnectionLost):
             if isinstance(self._reading.error, ConnectionLost):
                 return  # everyone was told, and each attempt to reconnect says it
-        self._data = None
+        self._raw, self._is_decoded = None, True
         now = time.time() if timestamp is None else timestamp
         self._change_to(Reading(None, now, error=error))
         if self._listeners:

@@ -15,6 +15,7 @@ from secop_ophyd.protocol import (
     NodeDescription,
     ParameterDescription,
     SecopError,
+    decode,
     parse_description,
     shorten,
 )
@@ -83,7 +84,7 @@ class Parameters:
 
     def _describe(self, reply: Message) -> None:
         try:
-            description = parse_description(reply.value())
+            description = parse_description(decode(reply.data, exact=False))
         except SecopError as error:
             raise type(error)(f"the description: {error}") from None
         self.description = description

@@ -81,6 +81,9 @@ def _element(info: DataInfo) -> str:
             return ""
 
 
+_MAX_EXACT = 2**53
+
+
 def _is_int64(value: int) -> bool:
     return -(2**63) <= value < 2**63
 
@@ -105,10 +108,11 @@ def property_text(value: Any) -> str:
     """Return the datatype of the signal of a property, as source.
 
     :param value: The value, as decoded from JSON. What is no scalar and no list of
-        texts or numbers is a `str` with its JSON.
+        texts or numbers is a `str` with its JSON, and so is what numpy cannot hold.
     """
     if isinstance(value, bool | int | float | str):
-        return type(value).__name__
+        is_long = isinstance(value, int) and not _is_int64(value)
+        return "str" if is_long else type(value).__name__
     if is_list(value) and _is_uniform(value):
         return "ndarray"
     return "str"
@@ -151,6 +155,10 @@ def argument_text(
 
 def _is_uniform(values: list[Any]) -> bool:
     kinds: set[type] = {type(v) for v in values}
-    if kinds <= {int, float}:
-        return float in kinds or all(_is_int64(v) for v in values if isinstance(v, int))
-    return kinds in ({str}, {bool})
+    if kinds <= {int}:
+        return all(map(_is_int64, values))
+    if kinds == {int, float}:  # the integers become floats
+        return all(abs(v) <= _MAX_EXACT for v in values if isinstance(v, int))
+    if kinds == {str}:  # numpy drops null characters at the end
+        return not any(v.endswith("\0") for v in values)
+    return kinds in ({float}, {bool})

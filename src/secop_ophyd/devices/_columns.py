@@ -27,10 +27,13 @@ from secop_ophyd.protocol import (
     StringInfo,
     StructInfo,
     TupleInfo,
+    builtin,
     device_name,
 )
 
 INT64 = np.iinfo(np.int64)
+MAX_EXACT = 2**53
+"""Up to here a double holds all integers."""
 TOO_LARGE = "an integer has more than 64 bits"
 NOT_REGULAR = "it is no regular array"
 
@@ -49,10 +52,6 @@ class Column:
     info: DataInfo
     lengths: tuple[int | None, ...] = ()
     as_json: bool = False
-
-    def key(self, name: str) -> str:
-        """Return the data key, given the name of the signal."""
-        return "-".join((name, *map(device_name, self.path)))
 
     def check(self, value: Any, datakey: DataKey) -> None:
         """Check that the part in the value of the signal is what is described.
@@ -96,25 +95,22 @@ class Column:
         return datakey | {"secop_datainfo": json.dumps(self.info.raw)}  # type: ignore[return-value]
 
 
+def column_key(name: str, path: Sequence[str]) -> str:
+    """Return the data key of a column.
+
+    :param name: Name of the signal.
+    :param path: Where in its value the column is.
+    """
+    return "-".join((name, *map(device_name, path)))
+
+
 def to_json_text(value: Any) -> str:
     """Return any value of a signal as JSON text."""
     return json.dumps(value, default=_builtin, ensure_ascii=False)
 
 
 def _builtin(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        if value.dtype.names is None:
-            return value.tolist()
-        if value.ndim:
-            return list(value)
-        value = value[()]
-    if isinstance(value, np.void) and value.dtype.names:
-        return {name: value[name] for name in value.dtype.names}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, bytes):
-        return list(value)
-    raise TypeError(f"{value!r} has no JSON form")
+    return list(value) if isinstance(value, bytes) else builtin(value)
 
 
 def is_plain(info: DataInfo) -> bool:
@@ -157,6 +153,30 @@ def fits_int64(info: IntInfo) -> bool:
     low = 0 if info.min is None else info.min
     high = 0 if info.max is None else info.max
     return INT64.min <= low and high <= INT64.max
+
+
+def exceeds_double(info: DataInfo) -> bool:
+    """Tell whether a double, and so JavaScript's JSON, cannot hold all allowed values.
+
+    :param info: The data type of a data key.
+    """
+    while isinstance(info, ArrayInfo):
+        info = info.members
+    if not isinstance(info, IntInfo) or info.min is None or info.max is None:
+        return isinstance(info, IntInfo)
+    return info.min < -MAX_EXACT or info.max > MAX_EXACT
+
+
+def is_rounded(value: Any) -> bool:
+    """Tell whether a double cannot hold an integer, or one in an array.
+
+    :param value: A value of an event.
+    """
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "iu" or not value.size:
+            return False
+        return bool(value.min() < -MAX_EXACT or value.max() > MAX_EXACT)
+    return isinstance(value, int) and abs(value) > MAX_EXACT
 
 
 def columns(info: DataInfo) -> list[Column]:
@@ -263,6 +283,20 @@ def describe_leaf(
         _describe_number(info, datakey)
     if isinstance(info, EnumInfo):
         datakey["choices"] = list(info.members)
+    return datakey
+
+
+def describe_error(info: DataInfo, source: str) -> DataKey:
+    """Describe the uncertainty of a value, which is one number in the same unit.
+
+    :param info: The data type of the value.
+    :param source: Where it is from.
+    """
+    while isinstance(info, ArrayInfo):
+        info = info.members
+    datakey = DataKey(source=source, dtype="number", dtype_numpy="<f8", shape=[])
+    if isinstance(info, NumberInfo) and info.unit:
+        datakey["units"] = info.unit
     return datakey
 
 

@@ -102,6 +102,9 @@ class ModuleConnector(FillingConnector):
                 items.append(
                     self._bind_parameter(device, attribute, parameter, read_only)
                 )
+        for name in sorted(set(options.error_columns) - {*info.description.parameters}):
+            text = "is no parameter, but an error column is wanted for it"
+            problems.append(Problem(info.name, name, text))
         for name, command in info.description.commands.items():
             attribute = names.commands[name]
             with must_fit(device, attribute, name):
@@ -145,7 +148,9 @@ class ModuleConnector(FillingConnector):
             # Part of each reading, but nothing to plot
             default = _Format.UNCACHED_SIGNAL
         kind = SignalR if parameter.readonly else SignalRW
-        return self.bind_signal(device, attribute, kind, source, default)
+        item = self.bind_signal(device, attribute, kind, source, default)
+        item.with_error = parameter.name in self.options.error_columns
+        return item
 
     # For the devices
 

@@ -8,7 +8,8 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, compress, count
 from typing import Any
 
 from bluesky.protocols import HasHints, Hints, Reading
@@ -24,7 +25,14 @@ from ophyd_async.core import (
 from secop_ophyd.protocol import ConnectionLost, SecopError
 
 from ._backend import SecopSignalBackend
-from ._columns import Column
+from ._columns import (
+    Column,
+    column_key,
+    describe_error,
+    exceeds_double,
+    is_rounded,
+    to_json_text,
+)
 from ._reading import INVALID
 
 _Format = StandardReadableFormat
@@ -40,18 +48,34 @@ class Item:
     :param signal: The signal.
     :param backend: Its backend, which knows the columns.
     :param format: Where it belongs.
+    :param with_error: Whether its uncertainty is contributed as well.
     :param keys: Its data keys, one for each column.
+    :param error_key: The data key of its uncertainty, empty if there is none.
+    :param text_keys: For each data key with integers that Tiled rounds in a
+        configuration, the one with the same as text.
     """
 
     signal: SignalR[Any]
     backend: SecopSignalBackend
     format: StandardReadableFormat
+    with_error: bool = False
     keys: tuple[str, ...] = ()
+    error_key: str = ""
+    text_keys: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def columns(self) -> list[Column] | None:
         """The columns of its value; None if it is one itself."""
         return self.backend.origin.columns
+
+    @property
+    def rounded_keys(self) -> list[str]:
+        """The data keys with integers that are more than a double can hold."""
+        if (columns := self.columns) is None:
+            rounded = [exceeds_double(self.backend.origin.info)]
+        else:
+            rounded = [not c.as_json and exceeds_double(c.info) for c in columns]
+        return list(compress(self.keys, rounded))
 
     def spread(self, reading: Reading[Any]) -> dict[str, Reading[Any]]:
         """Return a reading of the signal as readings of its data keys.
@@ -59,20 +83,30 @@ class Item:
         :raises SecopError: If it has no value.
         """
         value, columns = reading["value"], self.columns
-        if columns is None:
-            return {self.signal.name: {**reading}}
-        named = zip(self.keys, columns, strict=True)
-        return {key: {**reading, "value": c.take(value)} for key, c in named}  # type: ignore[misc]
+        values = [value] if columns is None else [c.take(value) for c in columns]
+        found = dict(zip(self.keys, values, strict=True))
+        for key, text_key in self.text_keys.items():
+            found[text_key] = to_json_text(found[key])
+        if self.error_key:
+            uncertainty = reading.get("uncertainty")
+            found[self.error_key] = math.nan if uncertainty is None else uncertainty
+        return {key: {**reading, "value": value} for key, value in found.items()}  # type: ignore[misc]
 
     async def read(self) -> dict[str, Reading[Any]]:
         (reading,) = (await self.signal.read()).values()
         return self.spread(reading)
 
     async def describe(self) -> dict[str, DataKey]:
+        origin = self.backend.origin
         if self.columns is None:
-            return await self.signal.describe()
-        named = zip(self.keys, self.columns, strict=True)
-        return {key: c.datakey(self.signal.source) for key, c in named}
+            found = await self.signal.describe()
+        else:
+            found = dict(zip(self.keys, origin.column_datakeys(), strict=True))
+        for text_key in self.text_keys.values():
+            found[text_key] = DataKey(source=origin.uri, dtype="string", shape=[])
+        if self.error_key:
+            found[self.error_key] = describe_error(origin.info, origin.uri)
+        return found
 
 
 class Contents(AsyncReadable, AsyncConfigurable, HasHints):
@@ -123,7 +157,8 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
             except SecopError as error:
                 if not self._becomes_nan(item, error):
                     raise
-                readings[item.signal.name] = _nan(error, item.backend.origin.failed_at)
+                nan = _nan(error, item.backend.origin.failed_at)
+                readings |= item.spread(nan)
         return readings
 
     def _becomes_nan(self, item: Item, error: SecopError) -> bool:
@@ -145,10 +180,16 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         for item in self._config_items:
             try:
                 await item.describe()  # what cannot be described is left out there
-                readings |= await item.read()
+                found = await item.read()
             except Exception as error:
                 # One odd parameter must not cost the run
                 errors[item.signal.name] = _reason(error)
+                continue
+            readings |= found
+            for key in item.keys:
+                value = found[key]["value"]
+                if key not in item.text_keys and is_rounded(value):
+                    errors[key] = f"out of range, archives may round it: {value}"
         if self._is_module and self.items:
             readings[self._errors_key] = {
                 "value": json.dumps(errors),
@@ -225,21 +266,22 @@ def _give_keys(items: Sequence[Item]) -> None:
     which is named like its module. Then the column gets a number.
     """
     taken = {item.signal.name for item in items}
+
+    def free(wanted: str) -> str:
+        numbered = (f"{wanted}_{number}" for number in count(2))
+        key = next(k for k in chain([wanted], numbered) if k not in taken)
+        taken.add(key)
+        return key
+
     for item in items:
-        if item.columns is None:
-            item.keys = (item.signal.name,)
-            continue
-        keys: list[str] = []
-        for column in item.columns:
-            key = wanted = column.key(item.signal.name)
-            number = 2
-            # A value of one column may have the name of the signal itself
-            while key in keys or (key in taken and column.path):
-                key = f"{wanted}_{number}"
-                number += 1
-            keys.append(key)
-        taken.update(keys)
-        item.keys = tuple(keys)
+        name = item.signal.name
+        # A value of one column has the name of the signal itself
+        paths = [column.path for column in item.columns or ()] or [()]
+        item.keys = tuple(free(column_key(name, p)) if p else name for p in paths)
+        item.error_key = free(f"{name}-error") if item.with_error else ""
+        is_configuration = item.format is _Format.CONFIG_SIGNAL
+        rounded = item.rounded_keys if is_configuration else ()
+        item.text_keys = {key: free(f"{key}-text") for key in rounded}
 
 
 def _reason(error: Exception) -> str:

@@ -164,6 +164,7 @@ class ArrayConverter(Converter):
         if not value:  # its other dimensions are fixed
             array = array.reshape(0, *self._described["shape"][1:])  # type: ignore[arg-type]
         check_array(array, self._described)
+        array.flags.writeable = False  # many get the same one
         return array
 
 
@@ -178,6 +179,7 @@ class StructuredConverter(Converter):
         array = structured_array(self.info, value)
         for column, datakey in self._promises:
             column.check(array, datakey)
+        array.flags.writeable = False  # many get the same one
         return array
 
     def datakey(self, source: str) -> DataKey:
@@ -188,11 +190,49 @@ class StructuredConverter(Converter):
 class ObjectConverter(Converter):
     """For what has no better form: the Python value, as JSON text in documents."""
 
+    def __init__(self, info: DataInfo):
+        super().__init__(info, None)
+        self._has_enum = has_enum(info)
+
     def value(self, value: Any) -> Any:
-        return value
+        return named(self.info, value) if self._has_enum else value
 
     def datakey(self, source: str) -> DataKey:
         return DataKey(source=source, dtype="string", shape=[])
+
+
+def has_enum(info: DataInfo) -> bool:
+    """Tell whether there is an enum somewhere in a data type."""
+    match info:
+        case EnumInfo():
+            return True
+        case ArrayInfo():
+            return has_enum(info.members)
+        case TupleInfo():
+            return any(map(has_enum, info.members))
+        case StructInfo():
+            return any(map(has_enum, info.members.values()))
+        case _:
+            return False
+
+
+def named(info: DataInfo, value: Any) -> Any:
+    """Return a value with the names of enums instead of their codes.
+
+    :param info: The data type.
+    :param value: A value in the Python form of the data type.
+    """
+    match info:
+        case EnumInfo():
+            return info.name_of(value) or str(value)
+        case ArrayInfo():
+            return [named(info.members, v) for v in value]
+        case TupleInfo():
+            return tuple(map(named, info.members, value))
+        case StructInfo():
+            return {k: named(info.members[k], v) for k, v in value.items()}
+        case _:
+            return value
 
 
 _SCALARS: dict[type[DataInfo], type] = {
@@ -266,9 +306,9 @@ def _make(info: DataInfo) -> Converter:
                 flat = element is info.members
                 datatype = Array1D[dtype] if flat else np.ndarray  # type: ignore[valid-type]
                 return ArrayConverter(info, datatype, dtype)
-            return ObjectConverter(info, None)
+            return ObjectConverter(info)
         case _:
-            return ObjectConverter(info, None)
+            return ObjectConverter(info)
 
 
 def _is_array_of(annotated: Any, found: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 
@@ -16,6 +16,8 @@ class ModuleOptions:
         accepted; the specification says that it is busy at once, some are not.
     :param tolerate_retarget: Whether a move goes on when somebody else changes the
         target, or stops the module; without it, the move fails.
+    :param error_columns: Parameters, by SECoP name, whose uncertainty (the qualifier
+        `e`) is recorded in a data key `<parameter>-error`; NaN if the node tells none.
     :param errors_as_nan: Whether a float in error reads as NaN, so that a run goes
         on; without it, the read fails with the node's own words.
     """
@@ -24,6 +26,11 @@ class ModuleOptions:
     grace: float = 0.5
     tolerate_retarget: bool = False
     errors_as_nan: bool = False
+    error_columns: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.error_columns, str):
+            raise TypeError(f"error_columns are several: [{self.error_columns!r}]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from event_model import DataKey
+from event_model import DataKey, Limits
 from ophyd_async.core import NotConnectedError
 
 from secop_ophyd.client import Parameter, Reading, SecopClient
-from secop_ophyd.protocol import DescriptionChanged, InvalidMessage, ReadOnly, shorten
+from secop_ophyd.codegen import property_text
+from secop_ophyd.protocol import (
+    DataInfo,
+    DescriptionChanged,
+    IntInfo,
+    InvalidMessage,
+    OpaqueInfo,
+    ReadOnly,
+    shorten,
+)
 
-from ._columns import Column
+from ._columns import Column, to_json_text
 from ._converters import make_converter
 from ._reading import SignalReading
 
@@ -29,6 +38,11 @@ class Source(ABC):
     def __init__(self, uri: str):
         self.uri = uri
         self.datatype: Any = None
+
+    @property
+    def info(self) -> DataInfo:
+        """The data type of its value."""
+        return OpaqueInfo()
 
     @property
     def columns(self) -> list[Column] | None:
@@ -57,6 +71,10 @@ class Source(ABC):
     @abstractmethod
     def datakey(self) -> DataKey:
         """Describe its value."""
+
+    def column_datakeys(self) -> list[DataKey]:
+        """Describe its columns."""
+        return [column.datakey(self.uri) for column in self.columns or ()]
 
 
 class NoSource(Source):
@@ -107,12 +125,19 @@ class ParameterSource(Source):
         self._parameter = parameter
         self._read_only = read_only
         self._is_odd = False
+        # Conversions of long arrays take time, and many may want the same reading
+        self._last: tuple[Reading, SignalReading] | None = None
         self._converter = make_converter(description.datainfo, datatype, enum_name)
+        self._columns = self._converter.columns
         self.datatype = self._converter.datatype
 
     @property
+    def info(self) -> DataInfo:
+        return self._parameter.description.datainfo
+
+    @property
     def columns(self) -> list[Column] | None:
-        return self._converter.columns
+        return self._columns
 
     @property
     def failed_at(self) -> float:
@@ -146,10 +171,25 @@ class ParameterSource(Source):
 
     def datakey(self) -> DataKey:
         datakey = self._converter.datakey(self.uri)
-        raw = self._parameter.description.datainfo.raw
-        return datakey | {"secop_datainfo": json.dumps(raw)}  # type: ignore[return-value]
+        datakey = self._with_limits(datakey)
+        return datakey | {"secop_datainfo": json.dumps(self.info.raw)}  # type: ignore[return-value]
+
+    def column_datakeys(self) -> list[DataKey]:
+        return [self._with_limits(datakey) for datakey in super().column_datakeys()]
+
+    def _with_limits(self, datakey: DataKey) -> DataKey:
+        """Return a data key with limits of control only if there is something to."""
+        limits = datakey.get("limits", {}).get("control")
+        if limits is not None and self._parameter.description.readonly:
+            datakey["limits"] = Limits(display=limits)
+        return datakey
 
     def _convert(self, reading: Reading) -> SignalReading:
+        if self._last is None or self._last[0] is not reading:
+            self._last = reading, self._converted(reading)
+        return self._last[1]
+
+    def _converted(self, reading: Reading) -> SignalReading:
         if reading.error is not None:
             return SignalReading(reading.error, timestamp=reading.timestamp)
         try:
@@ -157,7 +197,12 @@ class ParameterSource(Source):
         except Exception as odd:
             return SignalReading(self._refuse(odd), timestamp=reading.timestamp)
         self._is_odd = False
-        return SignalReading(value=value, timestamp=reading.timestamp, alarm_severity=0)
+        return SignalReading(
+            value=value,
+            timestamp=reading.timestamp,
+            alarm_severity=0,
+            uncertainty=reading.uncertainty,
+        )
 
     def _refuse(self, odd: Exception) -> InvalidMessage:
         kind = "" if isinstance(odd, ValueError) else f"{type(odd).__name__}: "
@@ -174,7 +219,8 @@ class PropertySource(Source):
 
     :param uri: What it is.
     :param value: Any value of JSON. Texts, numbers and booleans stay what they are,
-        lists of one of them become arrays, all else becomes JSON text.
+        lists of one of them become arrays, all else becomes JSON text, such as
+        integers of more than 64 bits.
     :param timestamp: When the node said it.
     :param datatype: What the signal is annotated with, None if it is not.
     """
@@ -190,6 +236,13 @@ class PropertySource(Source):
                 f"annotated as {getattr(datatype, '__name__', datatype)}, "
                 f"but the node has {self.datatype.__name__}"
             )
+
+    @property
+    def info(self) -> DataInfo:
+        numbers = np.asarray(self._value)
+        if numbers.dtype.kind != "i":
+            return OpaqueInfo()
+        return IntInfo(min=int(numbers.min()), max=int(numbers.max()))
 
     def _reading(self) -> SignalReading:
         return SignalReading(
@@ -229,15 +282,11 @@ _DTYPES: dict[type, Any] = {
 
 
 def _property_value(value: Any) -> tuple[Any, type]:
-    if type(value) in _DTYPES:
-        return value, type(value)
-    if isinstance(value, list):
-        items: list[Any] = value
-        kinds = {type(v) for v in items}
-        if kinds <= {str}:
-            return np.array(items, dtype=np.str_), np.ndarray
-        if kinds <= {bool} or kinds <= {int, float}:
-            array = np.array(items)
-            if array.dtype.kind in "bif":
-                return array, np.ndarray
-    return json.dumps(value, ensure_ascii=False), str
+    match property_text(value):
+        case "ndarray":
+            return np.array(value, None if value else np.str_), np.ndarray
+        case "str":
+            text = value if isinstance(value, str) else to_json_text(value)
+            return text, str
+        case _:
+            return value, type(value)

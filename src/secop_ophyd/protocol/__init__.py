@@ -64,7 +64,7 @@ from ._errors import (
     parse_error_report,
 )
 from ._interfaces import InterfaceClass, interface_class
-from ._json import decode, encode
+from ._json import builtin, decode, encode
 from ._messages import (
     MAX_LINE,
     REPLIES,
@@ -106,6 +106,7 @@ __all__ = [
     "format_message",
     "parse_identity",
     "parse_message",
+    "builtin",
     "decode",
     "encode",
     "shorten",

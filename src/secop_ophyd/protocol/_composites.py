@@ -76,8 +76,9 @@ def _is_positional(value: Mapping[Any, Any]) -> bool:
 
 def _are_in_limits(info: NumberInfo, numbers: Sequence[float]) -> bool:
     """Tell it for many numbers quickly; False means that it is not known."""
+    # NaN makes the sum NaN, but is no integer
     return (
-        -math.inf < sum(numbers) < math.inf  # NaN makes it NaN
+        (isinstance(info, IntInfo) or -math.inf < sum(numbers) < math.inf)
         and (info.min is None or info.min <= min(numbers, default=info.min))
         and (info.max is None or info.max >= max(numbers, default=info.max))
     )

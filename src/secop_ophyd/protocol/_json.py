@@ -6,13 +6,36 @@ import json
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ._errors import BadJSON
-from ._guards import is_list, is_object
+from ._guards import is_list, is_ndarray, is_object
 from ._text import shorten, show
 
 _decoder = msgspec.json.Decoder()
-_encoder = msgspec.json.Encoder()
+
+
+def builtin(value: Any) -> Any:
+    """Return a numpy value as what JSON has; those inside may still be numpy's.
+
+    :param value: An array, which becomes a list, a row of a structured array, which
+        becomes a dict, or a scalar.
+    :raises TypeError: If it is something else.
+    """
+    if is_ndarray(value):
+        if value.ndim and value.dtype.names:
+            return list(value)
+        if value.dtype.names is None:
+            return value.tolist()
+        value = value[()]
+    if isinstance(value, np.void) and value.dtype.names:
+        return {name: value[name] for name in value.dtype.names}
+    if isinstance(value, np.generic):
+        return value.item()  # pyright: ignore[reportUnknownVariableType]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=builtin)
 
 
 def _finite(text: str) -> float:
@@ -22,7 +45,7 @@ def _finite(text: str) -> float:
     return value
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes, exact: bool = True) -> Any:
     """Decode the JSON of one message; empty data means null.
 
     Integers of any size stay exact. Bytes that are no UTF-8 and lone surrogates
@@ -30,7 +53,9 @@ def decode(data: bytes) -> Any:
     Infinity are no JSON, but nodes written in Python send them, and mean them.
 
     :param data: The third part of a message.
-    :raises BadJSON: If it is not JSON, or has a number that no double can hold.
+    :param exact: Whether a number that no double can hold is an error; otherwise it
+        is infinite.
+    :raises BadJSON: If it is not JSON, or a number is too large.
     """
     if not data or data.isspace():
         return None
@@ -40,8 +65,10 @@ def decode(data: bytes) -> Any:
         pass  # the slow way below is tolerant, or has the better message
     except RecursionError:
         raise BadJSON("nested too deeply") from None
+    parse_float = _finite if exact else float
     try:
-        value: Any = json.loads(data.decode(errors="replace"), parse_float=_finite)
+        text = data.decode(errors="replace")
+        value: Any = json.loads(text, parse_float=parse_float)
         return _replace_surrogates(value)
     except RecursionError:
         raise BadJSON("nested too deeply") from None
@@ -63,7 +90,8 @@ def _replace_surrogates(value: Any) -> Any:
 def encode(value: Any) -> bytes:
     """Encode a JSON value in one line of ASCII, as all versions of SECoP accept it.
 
-    :param value: None, numbers, strings, lists and dicts with string keys.
+    :param value: None, numbers, strings, lists and dicts with string keys, and what
+        numpy has for them.
     :raises BadJSON: If JSON cannot carry the value, e.g. NaN.
     """
     try:
@@ -80,6 +108,9 @@ def encode(value: Any) -> bytes:
     ):
         pass  # the slow way below can do it, or has the better message
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+        text = json.dumps(
+            value, default=builtin, allow_nan=False, separators=(",", ":")
+        )
+        return text.encode("ascii")
     except (ValueError, TypeError, RecursionError) as error:
         raise BadJSON(f"JSON cannot carry {show(value)}: {error}") from None

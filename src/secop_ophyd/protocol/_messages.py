@@ -44,8 +44,7 @@ def parse_message(line: bytes) -> Message:
     """
     if line[-1:] == b"\r":
         line = line[:-1]
-    action, _, rest = line.partition(b" ")
-    specifier, _, data = rest.partition(b" ")
+    action, specifier, data, *_ = [*line.split(b" ", 2), b"", b""]
     return Message(
         action.decode(errors="replace"), specifier.decode(errors="replace"), data
     )

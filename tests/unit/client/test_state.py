@@ -58,13 +58,42 @@ async def test_every_update_in_order(node, client, value):
     assert listener.readings[42].uncertainty == 4.2
 
 
-async def test_what_nobody_looks_at_is_not_decoded(node, client, value, monkeypatch):
+@pytest.fixture
+def decoded(value, monkeypatch) -> list[int]:
+    """Return a list that gets all values that are decoded."""
     decoded: list[int] = []
     info = type(value.description.datainfo)
     from_json = info.from_json
     monkeypatch.setattr(
         info, "from_json", lambda self, x: decoded.append(x) or from_json(self, x)
     )
+    return decoded
+
+
+@pytest.mark.parametrize("listening", [False, True])
+async def test_the_same_twice_is_decoded_once(node, client, value, decoded, listening):
+    """frappy sends an update before each reply, of the same reading."""
+    listener = Listener()
+    if listening:
+        value.subscribe(listener)
+    line = b'm:value [5,{"t":12.5}]'
+    node.reply_raw("read", b"update " + line + b"\nreply " + line + b"\n")
+    reading = await client.read("m", "value")
+    assert (reading.value, reading.timestamp) == (5, 12.5)
+    assert value.reading.value == 5
+    assert decoded.count(5) == 1
+    assert listener.values == ([5] if listening else [])
+
+
+async def test_without_a_time_the_same_is_new(node, client, value):
+    listener = Listener()
+    value.subscribe(listener)
+    node.reply_raw("read", b"update m:value [5]\nreply m:value [5]\n")
+    assert (await client.read("m", "value")).value == 5
+    assert listener.values == [5, 5]
+
+
+async def test_what_nobody_looks_at_is_not_decoded(node, client, value, decoded):
     for number in range(10):
         node.set("m:value", number)
     await client.ping()

@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -135,6 +136,31 @@ def test_too_deep_nesting_is_an_error():
     ],
 )
 def test_what_json_cannot_carry(value):
+    with pytest.raises(BadJSON, match="JSON cannot carry"):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        (np.float64(0.5), b"0.5"),
+        (np.bool_(True), b"true"),
+        (np.array(3), b"3"),
+        ({"a": np.arange(3)}, b'{"a":[0,1,2]}'),
+        ([np.zeros((1, 2))], b"[[[0.0,0.0]]]"),
+        (np.array((1, "x"), [("a", int), ("b", "U1")]), b'{"a":1,"b":"x"}'),
+        (np.array([(1,), (2,)], [("a", int)]), b'[{"a":1},{"a":2}]'),
+        ([None, np.int64(2**62)], b"[null,%d]" % 2**62),
+        (np.array([10**30]), b"[%d]" % 10**30),
+        (np.array(["\u00e9"]), b'["\\u00e9"]'),
+    ],
+)
+def test_numpy_is_sent_as_what_it_holds(value, data):
+    assert encode(value) == data
+
+
+@pytest.mark.parametrize("value", [np.nan, np.array([1, np.inf]), [np.float64("nan")]])
+def test_numpy_is_no_way_round(value):
     with pytest.raises(BadJSON, match="JSON cannot carry"):
         encode(value)
 
