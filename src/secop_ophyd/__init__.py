@@ -14,6 +14,7 @@ from .devices import (
     SECoPNodeDevice,
     SecopQuery,
     SECoPReadableDevice,
+    SECoPRecorder,
     SECoPWritableDevice,
     format_tree,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "SECoPReadableDevice",
     "SECoPWritableDevice",
     "SECoPMoveableDevice",
+    "SECoPRecorder",
     "format_tree",
     "NodeOptions",
     "ModuleOptions",

@@ -17,6 +17,8 @@ from ._modules import (
 )
 from ._node import SECoPNodeDevice
 from ._options import ModuleOptions, NodeOptions
+from ._plan_stubs import ramp_and_record
+from ._recorder import SECoPRecorder
 from ._tree import format_tree
 
 __all__ = [
@@ -27,8 +29,11 @@ __all__ = [
     "SECoPReadableDevice",
     "SECoPWritableDevice",
     "SECoPMoveableDevice",
+    "SECoPRecorder",
     "ModuleInfo",
     "format_tree",
+    # Plans
+    "ramp_and_record",
     # How to deal with them
     "NodeOptions",
     "ModuleOptions",

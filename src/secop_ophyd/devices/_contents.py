@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from itertools import chain, compress, count
 from typing import Any
 
-from bluesky.protocols import HasHints, Hints, Reading
+from bluesky.protocols import HasHints, HasName, Hints, Reading
 from event_model import DataKey
 from ophyd_async.core import (
     AsyncConfigurable,
     AsyncReadable,
-    Device,
     SignalR,
     StandardReadableFormat,
 )
@@ -112,12 +111,12 @@ class Item:
 class Contents(AsyncReadable, AsyncConfigurable, HasHints):
     """Reads and describes the signals of a device in one pass.
 
-    :param device: The device.
+    :param device: The device, or what has its name.
     :param is_module: Whether errors of configuration are collected in a data key.
     :param errors_as_nan: Whether floats in error read as NaN.
     """
 
-    def __init__(self, device: Device, is_module: bool, errors_as_nan: bool = False):
+    def __init__(self, device: HasName, is_module: bool, errors_as_nan: bool = False):
         self._device = device
         self._is_module = is_module
         self.errors_as_nan = errors_as_nan

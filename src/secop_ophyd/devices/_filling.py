@@ -108,6 +108,11 @@ class FillingConnector(DeviceConnector):
         self._contents.errors_as_nan = errors_as_nan
         return self._contents
 
+    @property
+    def items(self) -> list[Item]:
+        """What the device contributes to documents; nothing before it is connected."""
+        return [] if self._contents is None else self._contents.items
+
     def bind_signal(
         self,
         device: Device,

@@ -1,0 +1,165 @@
+"""Chosen parameters as one detector: read, monitored, or recorded at each update."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+from bluesky.protocols import (
+    EventPageCollectable,
+    Flyable,
+    HasHints,
+    Hints,
+    Reading,
+)
+from event_model import DataKey, PartialEventPage
+from ophyd_async.core import (
+    AsyncReadable,
+    AsyncStageable,
+    AsyncStatus,
+    Callback,
+    Device,
+    SignalR,
+    StandardReadableFormat,
+)
+
+from ._contents import READ, Contents, Item
+from ._filling import FillingConnector
+
+_Row = dict[str, Reading[Any]]
+
+
+class SECoPRecorder(
+    AsyncReadable, AsyncStageable, HasHints, Flyable, EventPageCollectable
+):
+    """Chosen parameters of SEC nodes as one detector.
+
+    Documents get one plain column for each leaf of a tuple or a struct, which the
+    signal itself, being one value, cannot give. It can be used
+
+    - in a plan that reads, such as `bp.count([recorder])`;
+    - with `bps.monitor(recorder)`, an event for each update of a parameter;
+    - in a fly scan: between `kickoff` and `complete` it records all updates, and
+      `collect` gives them as event pages, see `secop_ophyd.plan_stubs`.
+
+    Each row has all columns: those of the parameter that has a new value and the last
+    values of the others, all with the timestamps of the node.
+
+    :param sources: Modules, which stand for all that they read, and signals of
+        parameters and properties.
+    :param name: Its name in documents.
+    :raises TypeError: If a source is of something else (at first use).
+    """
+
+    parent = None
+
+    def __init__(self, *sources: Device, name: str = "recorder"):
+        self._sources = sources
+        self._name = name
+        self._log = logging.getLogger(f"secop_ophyd.{name}")
+        self._rows: list[_Row] = []
+        self._end_recording: Callable[[], None] | None = None
+        self._subscriptions: dict[Any, Callable[[], None]] = {}
+
+    @property
+    def name(self) -> str:
+        """Its name in documents."""
+        return self._name
+
+    def _contents(self) -> Contents:
+        # Anew each time: what a node describes can change when it is reconnected
+        contents = Contents(self, False)
+        contents.items = [i for source in self._sources for i in _items(source)]
+        return contents
+
+    async def read(self) -> dict[str, Reading[Any]]:
+        """Return the last readings."""
+        return await self._contents().read()
+
+    async def describe(self) -> dict[str, DataKey]:
+        """Describe the columns."""
+        return await self._contents().describe()
+
+    @property
+    def hints(self) -> Hints:
+        """The columns that are plotted."""
+        return self._contents().hints
+
+    def subscribe(self, function: Callback[dict[str, Reading[Any]]]) -> None:
+        """Call a function with all that `read` returns, at each update.
+
+        :param function: The function.
+        """
+        self._subscriptions[function] = self._contents().subscribe(function, self._log)
+
+    def clear_sub(self, function: Callback[dict[str, Reading[Any]]]) -> None:
+        """End a subscription.
+
+        :param function: What was passed to `subscribe`.
+        """
+        self._subscriptions.pop(function)()
+
+    # Flying
+
+    @AsyncStatus.wrap
+    async def stage(self) -> None:
+        """Be ready to record: what nobody has collected is forgotten."""
+        self._end()
+        self._rows.clear()
+
+    @AsyncStatus.wrap
+    async def unstage(self) -> None:
+        """End the recording, if it is not complete."""
+        self._end()
+
+    @AsyncStatus.wrap
+    async def kickoff(self) -> None:
+        """Record each update from now on; the first row has the present values.
+
+        :raises RuntimeError: If it is recording already.
+        """
+        if self._end_recording is not None:
+            raise RuntimeError(f"{self.name} is recording already")
+        self._end_recording = self._contents().subscribe(self._rows.append, self._log)
+
+    @AsyncStatus.wrap
+    async def complete(self) -> None:
+        """End the recording; what is recorded can still be collected."""
+        self._end()
+
+    def _end(self) -> None:
+        if self._end_recording is not None:
+            self._end_recording()
+            self._end_recording = None
+
+    async def describe_collect(self) -> dict[str, DataKey]:
+        """Describe the columns of the event pages."""
+        return await self.describe()
+
+    async def collect_pages(self) -> AsyncIterator[PartialEventPage]:
+        """Yield what was recorded since the last time, as one page."""
+        rows, self._rows[:] = self._rows.copy(), []
+        if not rows:
+            return
+        yield PartialEventPage(
+            time=[max(r["timestamp"] for r in row.values()) for row in rows],
+            data={k: [row[k]["value"] for row in rows] for k in rows[0]},
+            timestamps={k: [row[k]["timestamp"] for row in rows] for k in rows[0]},
+        )
+
+
+def _items(source: Device) -> list[Item]:
+    """Return what a source contributes, all of it to be read."""
+    device = source.parent if isinstance(source, SignalR) else source
+    connector = getattr(device, "connector", None)
+    if not isinstance(connector, FillingConnector):
+        raise TypeError(f"{source.name or source} is no module or signal of a SEC node")
+    if device is source:
+        return [item for item in connector.items if item.format in READ]
+    return [
+        replace(item, format=StandardReadableFormat.HINTED_SIGNAL)
+        for item in connector.items
+        if item.signal is source
+    ]
