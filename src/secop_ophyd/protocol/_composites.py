@@ -272,20 +272,30 @@ class MatrixInfo(DataInfo):
             array = np.asarray(value)
         except ValueError:
             raise WrongType(f"expected a regular array, got {show(value)}") from None
+        if not array.size:  # lists of nothing do not tell all dimensions
+            missing = len(self.names) - array.ndim
+            array = array.reshape(array.shape + (0,) * missing)
         if array.ndim != len(self.names) or array.dtype.kind not in "iuf":
             raise WrongType(
                 f"expected {len(self.names)} dimensions of numbers, "
                 f"got shape {array.shape} of {array.dtype}"
             )
         self._check_lengths(array.shape[::-1])
-        with np.errstate(over="ignore", invalid="ignore"):
-            converted = array.astype(self.elementtype)
+        if array.dtype.kind == "f" and "f" not in self.elementtype:
+            # Floats do not have all integers, but numpy takes them for a list of
+            # small and large ones, and rounds when it compares
+            array = np.array(value, object).reshape(array.shape)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                converted = array.astype(self.elementtype)
+        except (OverflowError, ValueError):
+            raise self._misfit() from None
         if not np.array_equal(converted, array, equal_nan=array.dtype.kind == "f"):
             # Rounding is what floats do; NaN stays NaN, but nothing becomes infinite
             if converted.dtype.kind != "f" or not np.array_equal(
                 np.isfinite(converted), np.isfinite(array)
             ):
-                raise RangeError(f"values do not fit into {self.elementtype}")
+                raise self._misfit()
         return converted
 
     def _check_lengths(self, lengths: Iterable[int]) -> None:
@@ -297,6 +307,9 @@ class MatrixInfo(DataInfo):
 
     def oddity(self, data: Any) -> str:
         return complaint(self._check_lengths, data["len"])
+
+    def _misfit(self) -> RangeError:
+        return RangeError(f"values do not fit into {self.elementtype}")
 
     def to_json(self, value: np.ndarray[Any, Any]) -> dict[str, Any]:
         data = np.ascontiguousarray(value, dtype=self.elementtype)

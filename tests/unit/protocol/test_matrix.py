@@ -62,7 +62,6 @@ def test_endianness(elementtype, content):
         "abc",
         None,
         {},
-        [],
         [1, 2],
         [[[1]]],
         [["a"]],
@@ -104,6 +103,8 @@ def test_too_many_elements(shape, text):
         ("<i4", float("inf")),
         ("<u8", -1),
         ("<i8", 2**63),
+        ("<i8", 2.0**63),
+        ("<u8", 2.0**64),
         ("<f4", 1e300),
         ("<f2", 70000),
         ("<f2", -1e5),
@@ -201,3 +202,20 @@ def test_null_is_no_value(data):
 def test_further_items_are_ignored():
     data = EXAMPLE | {"compression": None}
     assert matrix().from_json(data).shape == (3, 2)
+
+
+@pytest.mark.parametrize("value", [[2**63, 1], [2**64 - 1, 2**53 + 1], [2**63, 2.0]])
+def test_integers_of_a_list_are_not_rounded(value):
+    # numpy makes floats of them
+    found = matrix("<u8", ("x",)).validate(value)
+    assert found.dtype == "<u8"
+    assert found.tolist() == value
+
+
+@pytest.mark.parametrize("value", [[], [[]], [[], []], np.zeros((2, 0))])
+def test_lists_of_nothing_are_no_elements(value):
+    # An array without rows does not tell its other lengths as a list
+    info = matrix()
+    found = info.validate(value)
+    assert (found.ndim, found.size) == (2, 0)
+    assert info.to_json(found) == {"len": [0, len(value)], "blob": ""}
