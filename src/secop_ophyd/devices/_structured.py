@@ -19,6 +19,7 @@ from secop_ophyd.protocol import (
     DoubleInfo,
     EnumInfo,
     IntInfo,
+    MatrixInfo,
     ScaledInfo,
     StatusInfo,
     StringInfo,
@@ -77,6 +78,8 @@ def _field(info: DataInfo, values: Sequence[Any]) -> tuple[Any, list[Any]]:
         case BlobInfo():
             rows = [np.frombuffer(v, np.uint8) for v in values]
             return _sub_array(np.uint8, rows, {len(r) for r in rows})
+        case MatrixInfo() if len({v.shape for v in values}) == 1:
+            return (np.dtype(info.elementtype), values[0].shape), list(values)
         case ArrayInfo():
             lengths = {len(v) for v in values}
             if not values and info.minlen == info.maxlen:

@@ -278,6 +278,27 @@ async def test_an_enum_takes_its_members(fake, module):
     assert fake.value("m:point") == (1.0, 0)
 
 
+async def test_a_matrix_in_a_struct_is_a_field_with_its_shape(serve, connect):
+    info = {"type": "struct", "members": {"image": MATRIX, "n": WIDE}}
+    image = np.array([[1, 2, 3], [4, 5, 6]], "<f4")
+    infos = {"one": info, "rows": {"type": "array", "members": info, "maxlen": 2}}
+    value = {"image": image, "n": 1}
+    fake = await serve(
+        with_parameters(**infos),
+        values={"m:one": value, "m:rows": [value, value | {"image": image[:1, :0]}]},
+    )
+    module = (await connect(fake)).m
+    one, rows = await module.one.get_value(), await module.rows.get_value()
+    assert one["image"].dtype == "<f4"
+    assert one["image"].tolist() == image.tolist()
+    assert np.array_equal(one, await module.one.get_value())
+    assert [row["image"].shape for row in rows] == [(2, 3), (1, 0)]
+    fake.set("m:rows", [value, value])
+    await module.one.set(one)
+    rows = await module.rows.get_value()
+    assert (rows["image"].shape, rows["image"].dtype) == ((2, 2, 3), "<f4")
+
+
 async def test_set_is_done_when_the_value_is_there(fake, module):
     await module.double.set(9.0)
     assert await module.double.get_value() == 9.0
