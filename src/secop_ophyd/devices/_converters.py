@@ -161,8 +161,9 @@ class ArrayConverter(Converter):
             raise ValueError(TOO_LARGE) from None
         except ValueError:
             raise ValueError(NOT_REGULAR) from None
-        if not value:  # its other dimensions are fixed
-            array = array.reshape(0, *self._described["shape"][1:])  # type: ignore[arg-type]
+        if not array.size:  # its other dimensions are fixed
+            inner = self._described["shape"][array.ndim :]
+            array = array.reshape(*array.shape, *inner)  # type: ignore[arg-type]
         check_array(array, self._described)
         array.flags.writeable = False  # many get the same one
         return array

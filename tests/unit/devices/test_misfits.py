@@ -108,6 +108,10 @@ async def test_a_misfit_is_told_to_everyone(serve, connect, updates, caplog, nam
 FINE = [
     (array(fixed(DOUBLE, 3)), []),
     (array(fixed(fixed(DOUBLE, 2), 3)), []),
+    (array(fixed(fixed(DOUBLE, 3), 0)), [[], []]),
+    (array(fixed(fixed(DOUBLE, 0), 0)), [[]]),
+    (of(array(fixed(fixed(DOUBLE, 3), 0))), [[[], []]]),
+    (of(array(fixed(fixed(DOUBLE, 0), 2))), [[[[], []]]]),
     (of(array(fixed(DOUBLE, 3))), [[]]),
     (of(array(fixed(SWITCH, 3))), [[]]),
     (of(array(array(SHORT))), [[[], []]]),
