@@ -111,6 +111,7 @@ class EnumConverter(Converter):
 
     def __init__(self, info: EnumInfo, datatype: Any):
         super().__init__(info, datatype)
+        self._enum = info
         make: Any = datatype if issubclass(datatype, Enum) else str
         self._members: dict[int, Any] = {}
         for name, code in info.members.items():
@@ -120,8 +121,12 @@ class EnumConverter(Converter):
                 self._members.setdefault(code, name)
 
     def value(self, value: int) -> Any:
+        return self._member(value)
+
+    def _member(self, code: int) -> Any:
+        member = self._members.get(code)
         # A code without a name is data as well
-        return self._members.get(value) or str(value)
+        return self._enum.text_of(code) if member is None else member
 
 
 class EnumArrayConverter(EnumConverter):
@@ -134,7 +139,7 @@ class EnumArrayConverter(EnumConverter):
 
     def value(self, value: Any) -> list[Any]:
         check_shape([len(value)], self.datakey("")["shape"])
-        return [self._members.get(code) or str(code) for code in value]
+        return [self._member(code) for code in value]
 
 
 class BlobConverter(Converter):

@@ -72,7 +72,7 @@ def _field(info: DataInfo, values: Sequence[Any]) -> tuple[Any, list[Any]]:
         case IntInfo() if all(INT64.min <= v <= INT64.max for v in values):
             return np.int64, list(values)
         case EnumInfo():
-            return _text([info.name_of(v) or str(v) for v in values])
+            return _text([info.text_of(v) for v in values])
         case StringInfo():
             return _text(values)
         case BlobInfo():

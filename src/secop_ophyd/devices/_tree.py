@@ -75,7 +75,7 @@ def _parameter(
         code, text = value
         shown = f"{describe_status(code)} {text}".rstrip()
     elif isinstance(info, EnumInfo):
-        shown = info.name_of(value) or str(value)
+        shown = info.text_of(value)
     else:
         shown = str(value)
     unit = f" {parameter.unit}" if parameter.unit else ""

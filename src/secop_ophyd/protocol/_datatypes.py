@@ -285,6 +285,14 @@ class EnumInfo(DataInfo):
         """Return the name of a code, or None if it has none."""
         return next((name for name, c in self.members.items() if c == code), None)
 
+    def text_of(self, code: int) -> str:
+        """Return the name of a code, or the code as a text that is no other name."""
+        name = self.name_of(code)
+        if name is not None:
+            return name
+        # Positions may be named by numbers that are not their codes
+        return f"code {code}" if str(code) in self.members else str(code)
+
     def validate(self, value: Any) -> int:
         value = plain(value)
         if isinstance(value, str) and value in self.members:

@@ -196,6 +196,33 @@ async def test_a_code_without_name_is_data(fake, module):
     assert (await module.point.get_value())["f1"] == "5"
 
 
+async def test_a_code_without_name_is_no_other_name(serve, connect):
+    info = {"type": "enum", "members": {"": 0, "1": 7, "2": 8}}
+    infos = {
+        "enum": info,
+        "enums": {"type": "array", "members": info, "maxlen": 3},
+        "pair": {"type": "tuple", "members": [info, info]},
+    }
+    fake = await serve(with_parameters(**infos))
+    module = (await connect(fake)).m
+    for name, data, value in (
+        ("enum", 1, "code 1"),
+        ("enum", 0, ""),
+        ("enums", [1, 7, 3], ["code 1", "1", "3"]),
+        ("pair", [2, 0], ["code 2", ""]),
+    ):
+        fake.set_json(f"m:{name}", data)
+        await module.secop.client.ping()
+        found = await getattr(module, name).get_value()
+        assert seen(found) == value
+    fake.requests.clear()
+    for name in ("enums", "pair"):
+        with pytest.raises(RangeError, match="'code .' is none of"):
+            signal = getattr(module, name)
+            await signal.set(await signal.get_value())
+    assert fake.requests == []
+
+
 async def test_values_that_no_one_allowed_are_data(fake, module):
     fake.set_json("m:double", 1e6)
     fake.set_json("m:numbers", [1.0] * 10)
