@@ -189,6 +189,8 @@ def wire_values(info, characters=None):
             )
         case "matrix":
             return _matrix_values(info)
+        case _:  # unknown: anything but null, which is no value
+            return jsons.filter(lambda data: data is not None)
 
 
 def with_values(infos, characters=None):
