@@ -312,12 +312,25 @@ def test_nothing_is_saved_while_a_parameter_is_in_error(
     assert not list(tmp_path.glob("*.yaml"))
 
 
-def test_settings_that_the_node_refuses(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("m.scaled: 500", "99.9"),
+        ("m.enum: off", "expected a code or a name, got False"),  # for want of quotes
+        ("m.pair: [1, 7]", "expected 3 elements"),
+        ("m.struct: {x: 1}", "are missing"),
+    ],
+)
+def test_what_cannot_be_is_not_applied(
+    make: Any, tmp_path: Path, line: str, words: str
+) -> None:
     lab = make(make_fake())
-    (tmp_path / "saved.yaml").write_text("m.scaled: 500\n")
+    (tmp_path / "saved.yaml").write_text(line)
+    settings = lab.load()
+    lab.fake.requests.clear()
     with pytest.raises(FailedStatus) as failure:
-        lab.apply(lab.load())
-    assert "99.9" in str(failure.value.__cause__)
+        lab.apply(settings)
+    assert words in str(failure.value.__cause__)
     assert lab.fake.requests == []
 
 

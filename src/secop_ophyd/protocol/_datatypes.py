@@ -295,12 +295,13 @@ class EnumInfo(DataInfo):
 
     def validate(self, value: Any) -> int:
         value = plain(value)
+        # YAML reads the names on, off, yes and no as true and false
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise WrongType(f"expected a code or a name, got {show(value)}")
         if isinstance(value, str) and value in self.members:
             return self.members[value]
-        if isinstance(value, int | float) and value in self.members.values():
+        if not isinstance(value, str) and value in self.members.values():
             return int(value)
-        if not isinstance(value, str | int | float):
-            raise WrongType(f"expected a code or a name, got {show(value)}")
         choices = ", ".join(f"{n} ({c})" for n, c in self.members.items())
         raise RangeError(f"{show(value)} is none of {shorten(choices, 300)}")
 
