@@ -6,6 +6,9 @@ from .client import SecopClient
 from .devices import (
     ModuleOptions,
     NodeOptions,
+    SECoPAcquisitionChannelDevice,
+    SECoPAcquisitionControllerDevice,
+    SECoPAcquisitionDevice,
     SecopAction,
     SECoPBaseDevice,
     SecopCommand,
@@ -15,6 +18,7 @@ from .devices import (
     SecopQuery,
     SECoPReadableDevice,
     SECoPRecorder,
+    SECoPTriggerableDevice,
     SECoPWritableDevice,
     format_tree,
 )
@@ -34,6 +38,10 @@ __all__ = [
     "SECoPWritableDevice",
     "SECoPMoveableDevice",
     "SECoPRecorder",
+    "SECoPTriggerableDevice",
+    "SECoPAcquisitionControllerDevice",
+    "SECoPAcquisitionChannelDevice",
+    "SECoPAcquisitionDevice",
     "format_tree",
     "NodeOptions",
     "ModuleOptions",

@@ -33,6 +33,10 @@ from ._types import (
 BASE_CLASSES = {
     InterfaceClass.DRIVABLE: "SECoPMoveableDevice",
     InterfaceClass.WRITABLE: "SECoPWritableDevice",
+    InterfaceClass.ACQUISITION: "SECoPAcquisitionDevice",
+    InterfaceClass.ACQUISITION_CONTROLLER: "SECoPAcquisitionControllerDevice",
+    InterfaceClass.TRIGGERABLE: "SECoPTriggerableDevice",
+    InterfaceClass.ACQUISITION_CHANNEL: "SECoPAcquisitionChannelDevice",
     InterfaceClass.READABLE: "SECoPReadableDevice",
     InterfaceClass.COMMUNICATOR: "SECoPCommunicatorDevice",
     InterfaceClass.NONE: "SECoPBaseDevice",

@@ -21,6 +21,9 @@ _SOURCES = {
     "secop_ophyd.SECoPDevices": (
         "ParameterType as ParamT",
         "PropertyType as PropT",
+        "SECoPAcquisitionChannelDevice",
+        "SECoPAcquisitionControllerDevice",
+        "SECoPAcquisitionDevice",
         "SecopAction",
         "SECoPBaseDevice",
         "SecopCommand",
@@ -29,6 +32,7 @@ _SOURCES = {
         "SECoPNodeDevice",
         "SecopQuery",
         "SECoPReadableDevice",
+        "SECoPTriggerableDevice",
         "SECoPWritableDevice",
     ),
 }

@@ -8,6 +8,12 @@ from ._commands import (
     SecopQuery,
 )
 from ._connector import ModuleInfo
+from ._detectors import (
+    SECoPAcquisitionChannelDevice,
+    SECoPAcquisitionControllerDevice,
+    SECoPAcquisitionDevice,
+    SECoPTriggerableDevice,
+)
 from ._modules import (
     SECoPBaseDevice,
     SECoPCommunicatorDevice,
@@ -30,6 +36,10 @@ __all__ = [
     "SECoPWritableDevice",
     "SECoPMoveableDevice",
     "SECoPRecorder",
+    "SECoPTriggerableDevice",
+    "SECoPAcquisitionControllerDevice",
+    "SECoPAcquisitionChannelDevice",
+    "SECoPAcquisitionDevice",
     "ModuleInfo",
     "format_tree",
     # Plans

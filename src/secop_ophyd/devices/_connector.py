@@ -177,8 +177,8 @@ class ModuleConnector(FillingConnector):
         return lambda: info.client.do(info.name, "stop")
 
     async def trigger(self) -> None:
-        """Let the node read the value from the hardware."""
-        if self._info is None:
+        """Let the node read the value from the hardware, if there is one."""
+        if self._info is None or "value" not in self._info.description.parameters:
             return
         try:
             await self._info.client.read(self._info.name, "value")

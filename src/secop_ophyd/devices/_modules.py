@@ -25,8 +25,6 @@ from ophyd_async.core import (
     set_mock_value,
 )
 
-from secop_ophyd.protocol import InterfaceClass
-
 from ._connector import ModuleConnector, ModuleInfo
 from ._missing import Helpful
 from ._moves import SecopMovableLogic, positions, run_until_idle, wait_for_idle
@@ -73,27 +71,21 @@ class SECoPCommunicatorDevice(SECoPBaseDevice):
     """A module that talks to hardware with a command `communicate`."""
 
 
-class SECoPReadableMock(DeviceMock["SECoPReadableDevice"]):
+class StatusMock(DeviceMock["StatusDevice"]):
     """Lets the module be idle."""
 
-    async def connect(self, device: SECoPReadableDevice) -> None:
+    async def connect(self, device: StatusDevice) -> None:
         set_mock_value(device.status, _IDLE)
 
 
 _IDLE = np.array((100, ""), [("f0", "<i8"), ("f1", "<U1")])
 
 
-@default_mock_class(SECoPReadableMock)
-class SECoPReadableDevice(SECoPBaseDevice, Triggerable):
-    """A module with a value and a status."""
+@default_mock_class(StatusMock)
+class StatusDevice(SECoPBaseDevice):
+    """A module with a status."""
 
-    value: SignalR[Any]
     status: SignalR[np.ndarray]
-
-    @AsyncStatus.wrap
-    async def trigger(self) -> None:
-        """Let the node read the value from the hardware."""
-        await self._connector.trigger()
 
     async def wait_for_idle(self) -> None:
         """Wait until the module is not busy.
@@ -112,6 +104,17 @@ class SECoPReadableDevice(SECoPBaseDevice, Triggerable):
         :raises SecopError: If its status cannot be known any more.
         """
         return await run_until_idle(self.name, self._connector, operation)
+
+
+class SECoPReadableDevice(StatusDevice, Triggerable):
+    """A module with a value and a status."""
+
+    value: SignalR[Any]
+
+    @AsyncStatus.wrap
+    async def trigger(self) -> None:
+        """Let the node read the value from the hardware."""
+        await self._connector.trigger()
 
     def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:
         """Call a function with all that `read` returns, at each update.
@@ -241,13 +244,3 @@ def _numbers(*values: Any) -> tuple[Any, ...]:
 
 class SECoPMoveableDevice(SECoPWritableDevice):
     """A module that takes its time to reach a target, and can be stopped."""
-
-
-MODULE_CLASSES: dict[InterfaceClass, type[SECoPBaseDevice]] = {
-    InterfaceClass.DRIVABLE: SECoPMoveableDevice,
-    InterfaceClass.WRITABLE: SECoPWritableDevice,
-    InterfaceClass.READABLE: SECoPReadableDevice,
-    InterfaceClass.COMMUNICATOR: SECoPCommunicatorDevice,
-    InterfaceClass.NONE: SECoPBaseDevice,
-}
-"""The class for modules that no generated class describes."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from bluesky.protocols import Reading, Status
@@ -50,7 +50,7 @@ class StatusWatch:
         self._end: Callable[[], None] = lambda: None
         self.was_busy = False
 
-    def __enter__(self) -> StatusWatch:
+    def __enter__(self) -> Self:
         self._end = self._parameter.subscribe(self._updated)
         self.was_busy = self.busy
         return self

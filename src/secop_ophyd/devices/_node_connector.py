@@ -23,18 +23,23 @@ from secop_ophyd.client import (
 )
 from secop_ophyd.codegen import member_names, module_names
 from secop_ophyd.protocol import (
+    InterfaceClass,
     ModuleDescription,
     NodeAddress,
+    NodeDescription,
     Problem,
     SecopError,
+    acquisition_channels,
     device_name,
     interface_class,
 )
 
+from ._classes import MODULE_CLASSES
 from ._connector import ModuleConnector, ModuleInfo
+from ._detectors import AcquiringDevice, OwnReadings
 from ._filling import FillingConnector, must_fit
 from ._logs import NodeLog
-from ._modules import MODULE_CLASSES, SECoPBaseDevice
+from ._modules import SECoPBaseDevice
 from ._options import NodeOptions
 
 CLOSE_TIMEOUT = 5.0
@@ -206,7 +211,9 @@ class NodeConnector(FillingConnector):
         for name, module in description.modules.items():
             attribute = names.modules[name]
             with must_fit(device, attribute, name):
-                child = self._bind_module(device, attribute, module, problems)
+                child = self._bind_module(
+                    device, attribute, description, module, problems
+                )
                 info = ModuleInfo(name, module, member_names(module), client)
                 child.connector.fill(
                     child,
@@ -232,12 +239,17 @@ class NodeConnector(FillingConnector):
         self,
         device: StandardReadable,
         attribute: str,
+        node: NodeDescription,
         module: ModuleDescription,
         problems: list[Problem],
     ) -> SECoPBaseDevice:
-        kind = interface_class(
-            module, lambda text: problems.append(Problem(module.name, "", text))
-        )
+
+        def note(text: str) -> None:
+            problems.append(Problem(module.name, "", text))
+
+        kind = interface_class(module, note)
+        if kind is InterfaceClass.ACQUISITION_CONTROLLER:
+            acquisition_channels(node, module, note)
         self._bound.add(attribute)
         if known := self._modules.get(module.name):
             if attribute in self._annotated or type(known) is MODULE_CLASSES[kind]:
@@ -250,7 +262,8 @@ class NodeConnector(FillingConnector):
         child = dict(device.children())[attribute]
         if not isinstance(child, SECoPBaseDevice):
             raise TypeError(f"annotated as {type(child).__name__}, which is no module")
-        device.add_readables([child], StandardReadableFormat.CHILD)
+        part = OwnReadings(child) if isinstance(child, AcquiringDevice) else child
+        device.add_readables([part], StandardReadableFormat.CHILD)  # type: ignore[list-item]
         self._modules[module.name] = child
         return child
 
@@ -266,7 +279,10 @@ class NodeConnector(FillingConnector):
             )
 
     async def trigger(self) -> None:
-        """Let the node read the values of all modules from the hardware."""
+        """Let the node read the values of all modules from the hardware.
+
+        It begins no acquisition: which ones would go together is for the plan to say.
+        """
         if self._options.trigger:
             modules = self._modules.values()
             await asyncio.gather(

@@ -1,5 +1,6 @@
 """SECoP itself, sans I/O: bytes and frozen data in, bytes and frozen data out."""
 
+from ._acquisition import acquisition_channels, find_command
 from ._address import DEFAULT_PORT, NodeAddress, parse_address
 from ._composites import ArrayInfo, MatrixInfo, StatusInfo, StructInfo, TupleInfo
 from ._datainfo import parse_datainfo, parse_status_datainfo
@@ -89,6 +90,8 @@ from ._status import (
     describe_status,
     is_busy,
     is_failure,
+    is_prepared,
+    is_preparing,
 )
 from ._text import shorten
 
@@ -147,12 +150,16 @@ __all__ = [
     "parse_description",
     "InterfaceClass",
     "interface_class",
+    "acquisition_channels",
+    "find_command",
     # Status codes
     "FINALIZING",
     "StatusGroup",
     "describe_status",
     "is_busy",
     "is_failure",
+    "is_prepared",
+    "is_preparing",
     # Names
     "RESERVED_NAMES",
     "RESERVED_PRIVATE_NAMES",

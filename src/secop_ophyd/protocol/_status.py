@@ -33,6 +33,17 @@ def is_failure(code: int) -> bool:
     return code < StatusGroup.IDLE * 100 or code >= StatusGroup.ERROR * 100
 
 
+def is_preparing(code: int) -> bool:
+    """Tell whether a module is busy with what comes before its job (310..349)."""
+    return is_busy(code) and 1 <= code % 100 // 10 <= 4
+
+
+def is_prepared(code: int) -> bool:
+    """Tell whether a module waits for the word to begin, or to go on (150, 250)."""
+    in_order = code // 100 in (StatusGroup.IDLE, StatusGroup.WARN)
+    return in_order and code % 100 // 10 == 5
+
+
 def describe_status(code: int) -> str:
     """Return a code with the name of its group, e.g. `370 (BUSY)`."""
     try:

@@ -120,10 +120,15 @@ def test_base_classes(interface):
         value=parameter(DOUBLE),
         status=parameter(status),
         target=parameter(DOUBLE, readonly=False),
+        go=command(),
     )
     base = {
         InterfaceClass.DRIVABLE: "SECoPMoveableDevice",
         InterfaceClass.WRITABLE: "SECoPWritableDevice",
+        InterfaceClass.ACQUISITION: "SECoPAcquisitionDevice",
+        InterfaceClass.ACQUISITION_CONTROLLER: "SECoPAcquisitionControllerDevice",
+        InterfaceClass.TRIGGERABLE: "SECoPTriggerableDevice",
+        InterfaceClass.ACQUISITION_CHANNEL: "SECoPAcquisitionChannelDevice",
         InterfaceClass.READABLE: "SECoPReadableDevice",
         InterfaceClass.COMMUNICATOR: "SECoPCommunicatorDevice",
         InterfaceClass.NONE: "SECoPBaseDevice",

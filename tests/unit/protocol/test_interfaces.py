@@ -10,6 +10,7 @@ ACCESSIBLES = {
     "value": {"datainfo": {"type": "double"}, "readonly": True},
     "status": {"datainfo": STATUS, "readonly": True},
     "target": {"datainfo": {"type": "double"}, "readonly": False},
+    "go": {"datainfo": {"type": "command"}},
 }
 
 
@@ -35,13 +36,20 @@ def notes_of(module):
         (["Magnet", "Drivable"], "DRIVABLE"),
         # Not in order, in other case, foreign
         (["Readable", "Drivable"], "DRIVABLE"),
-        (["Readable", "Triggerable"], "READABLE"),
+        (["Readable", "Triggerable"], "TRIGGERABLE"),
         (["Readable", "Writable", "Communicator"], "WRITABLE"),
         (["drivable"], "DRIVABLE"),
         (["READABLE"], "READABLE"),
-        (["Triggerable"], "NONE"),
-        (["AcquisitionController"], "NONE"),
-        (["AcquisitionChannel", "Readable"], "READABLE"),
+        (["Triggerable"], "TRIGGERABLE"),
+        (["Measurable"], "TRIGGERABLE"),
+        (["measurable", "Readable"], "TRIGGERABLE"),
+        (["AcquisitionController"], "ACQUISITION_CONTROLLER"),
+        (["AcquisitionController", "Readable"], "ACQUISITION_CONTROLLER"),
+        (["AcquisitionChannel", "Readable"], "ACQUISITION_CHANNEL"),
+        (["Readable", "acquisitionchannel"], "ACQUISITION_CHANNEL"),
+        (["Acquisition", "Readable"], "ACQUISITION"),
+        (["Acquisition"], "ACQUISITION"),
+        (["AcquisitionThing"], "NONE"),
         ([""], "NONE"),
         (["None"], "NONE"),
     ],
@@ -57,6 +65,10 @@ def without(name):
 READONLY = ACCESSIBLES | {"target": ACCESSIBLES["value"]}
 CONSTANT = ACCESSIBLES | {"target": ACCESSIBLES["target"] | {"constant": 5.0}}
 COMMAND = ACCESSIBLES | {"target": {"datainfo": {"type": "command"}}}
+CUSTOM_GO = without("go") | {"_go": ACCESSIBLES["go"]}
+GO_WITH_ARGUMENT = ACCESSIBLES | {
+    "go": {"datainfo": {"type": "command", "argument": {"type": "double"}}}
+}
 BARE = ACCESSIBLES | {"status": {"datainfo": {"type": "string"}, "readonly": True}}
 
 
@@ -99,6 +111,50 @@ BARE = ACCESSIBLES | {"status": {"datainfo": {"type": "string"}, "readonly": Tru
             ],
         ),
         ("Communicator", {}, "COMMUNICATOR", []),
+        ("Triggerable", CUSTOM_GO, "TRIGGERABLE", []),
+        (
+            "Triggerable",
+            without("go"),
+            "READABLE",
+            ["is no Triggerable: go is missing"],
+        ),
+        (
+            "Measurable",
+            without("go"),
+            "READABLE",
+            ["is no Triggerable: go is missing"],
+        ),
+        (
+            "Acquisition",
+            GO_WITH_ARGUMENT,
+            "READABLE",
+            ["is no Acquisition: go has an argument"],
+        ),
+        (
+            "Acquisition",
+            without("status"),
+            "NONE",
+            [
+                "is no Acquisition: status is missing",
+                "is no Readable: status is missing",
+            ],
+        ),
+        (
+            "AcquisitionChannel",
+            without("value"),
+            "NONE",
+            [
+                "is no AcquisitionChannel: value is missing",
+                "is no Readable: value is missing",
+            ],
+        ),
+        ("AcquisitionController", without("value"), "ACQUISITION_CONTROLLER", []),
+        (
+            "AcquisitionController",
+            without("go"),
+            "NONE",
+            ["is no AcquisitionController: go is missing"],
+        ),
     ],
 )
 def test_a_class_that_is_not_fulfilled_degrades(claim, accessibles, expected, notes):
@@ -109,6 +165,14 @@ def test_an_unfulfilled_class_leaves_the_others():
     found, notes = notes_of(module(["Readable", "Communicator"], {}))
     assert found is InterfaceClass.COMMUNICATOR
     assert notes == ["is no Readable: value is missing"]
+
+
+@pytest.mark.parametrize("other", ["Acquisition", "Triggerable", "Measurable"])
+def test_what_moves_is_not_triggered(other):
+    found, notes = notes_of(module([other, "Drivable"]))
+    name = "Triggerable" if other == "Measurable" else other
+    assert found is InterfaceClass.DRIVABLE
+    assert notes == [f"is used as Drivable, not as {name}"]
 
 
 def test_notes_need_no_listener():

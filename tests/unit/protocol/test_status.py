@@ -6,6 +6,8 @@ from secop_ophyd.protocol import (
     describe_status,
     is_busy,
     is_failure,
+    is_prepared,
+    is_preparing,
 )
 
 
@@ -49,3 +51,17 @@ def test_no_code_is_both():
 def test_constants():
     assert FINALIZING == 390
     assert [group.value for group in StatusGroup] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("codes", "preparing", "prepared"),
+    [
+        ((0, 50, 100, 130, 149, 160, 200, 300, 305, 350), False, False),
+        ((360, 376, 390, 400, 450, 500, -150), False, False),
+        ((310, 320, 340, 349), True, False),
+        ((150, 159, 250), False, True),
+    ],
+)
+def test_before_it_begins(codes, preparing, prepared):
+    assert {is_preparing(code) for code in codes} == {preparing}
+    assert {is_prepared(code) for code in codes} == {prepared}

@@ -1,0 +1,83 @@
+"""The data of a channel that is too large for updates: what `get_data` returns.
+
+SECoP 2.0 classes.rst "channels that have matrix like values": `value` is a sum or a
+mean of it then.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bluesky.protocols import Reading
+from event_model import DataKey
+from ophyd_async.core import AsyncReadable, Device
+
+from secop_ophyd.protocol import CommandDescription, DataInfo, find_command
+
+from ._columns import Column
+from ._connector import ModuleConnector
+from ._converters import Converter, make_converter
+
+
+class FullData(AsyncReadable):
+    """Contributes what `get_data` returns to documents, if there is such a command.
+
+    The node does not tell it by itself, so each reading asks for it: it never is the
+    data of an acquisition before.
+
+    :param device: The device of the channel.
+    :param connector: What connects it.
+    """
+
+    def __init__(self, device: Device, connector: ModuleConnector):
+        self._device = device
+        self._connector = connector
+        self._made: tuple[DataInfo, Converter] | None = None
+
+    @property
+    def name(self) -> str:
+        return self._device.name
+
+    @property
+    def command(self) -> CommandDescription | None:
+        """The command; None if there is none that returns data just like that."""
+        if self._connector.is_mock:
+            return None
+        command = find_command(self._connector.info.description, "get_data")
+        if command is None or command.argument is not None or command.result is None:
+            return None
+        return command
+
+    async def read(self) -> dict[str, Reading[Any]]:
+        command = self.command
+        if command is None or command.result is None:
+            return {}
+        client = self._connector.info.client
+        data = await client.do(command.module, command.name)
+        value = self._converter(command.result).value(data)
+        reading: Reading[Any] = {"value": None, "timestamp": time.time()}
+        return {
+            key: {**reading, "value": column.take(value)}
+            for key, column in self._columns(command.result).items()
+        }
+
+    async def describe(self) -> dict[str, DataKey]:
+        command = self.command
+        if command is None or command.result is None:
+            return {}
+        address = self._connector.info.client.address
+        source = f"secop://{address}/{command.module}/{command.name}"
+        columns = self._columns(command.result)
+        return {key: column.datakey(source) for key, column in columns.items()}
+
+    def _converter(self, info: DataInfo) -> Converter:
+        if self._made is None or self._made[0] is not info:
+            self._made = info, make_converter(info)
+        return self._made[1]
+
+    def _columns(self, info: DataInfo) -> dict[str, Column]:
+        columns = self._converter(info).columns
+        if columns is None:
+            columns = [Column((), info)]
+        return {column.key(f"{self.name}-get_data"): column for column in columns}
