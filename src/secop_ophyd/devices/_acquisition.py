@@ -88,17 +88,19 @@ class Acquirer:
             self._begun = False
             self._check(watch)
         # They may have been polled before the end
-        await asyncio.gather(*(refresh(c) for c in (self._connector, *channels)))
+        modules = (self._connector, *channels)
+        await asyncio.gather(*(refresh(module, self._warn) for module in modules))
 
     async def _make_ready(self, watch: AcquisitionWatch) -> None:
-        code = watch.code
-        if watch.busy and code is not None and not is_preparing(code):
-            # It would be data of before
-            if not self._begun:
-                raise RuntimeError(
-                    f"{self._name()} was not triggered: it is {watch} already, because "
-                    "of somebody else; stop it, or wait"
-                )
+        if self._begun:
+            await self.stop()
+        elif watch.code is not None and watch.busy and not is_preparing(watch.code):
+            # Its data would be from before as well
+            raise RuntimeError(
+                f"{self._name()} was not triggered: it is {watch} already, because of "
+                "somebody else; stop it, or wait"
+            )
+        # If it cannot be stopped, it has to end
         await watch.until_not_busy()
         info = self._connector.info
         prepare = find_command(info.description, "prepare")
@@ -166,10 +168,11 @@ class Acquirer:
                 ) from None
 
 
-async def refresh(connector: ModuleConnector) -> None:
+async def refresh(connector: ModuleConnector, warn: Callable[[str], None]) -> None:
     """Let a module tell its value, when it is not busy any more.
 
     :param connector: What connects the module.
+    :param warn: Told if it is waited for.
     :raises SecopError: If it has no value.
     """
     info = connector.info
@@ -178,6 +181,8 @@ async def refresh(connector: ModuleConnector) -> None:
         with StatusWatch(info, connector.options.grace) as watch:
             if watch.busy:
                 await _read_status(info)
+                if watch.busy:
+                    warn(f"waiting for {info.name}, which is {watch}")
                 await watch.until_not_busy()
     await connector.trigger()
 

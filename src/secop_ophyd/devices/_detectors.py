@@ -7,6 +7,7 @@ the module that controls it, and by nothing else: not by its channels, nor by th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from event_model import DataKey
 from ophyd_async.core import (
     AsyncConfigurable,
     AsyncReadable,
+    AsyncStageable,
     AsyncStatus,
     Callback,
     StandardReadable,
@@ -30,13 +32,49 @@ from ._full_data import FullData
 from ._modules import SECoPBaseDevice, SECoPReadableDevice, StatusDevice
 
 
+class Triggered:
+    """A trigger of a device, which can be ended before it is done.
+
+    :param acquire: Acquires the data.
+    :param name: Name of the device, for messages.
+    """
+
+    def __init__(self, acquire: Callable[[], Coroutine[Any, Any, None]], name: str):
+        self._acquire = acquire
+        self._name = name
+        self._work: asyncio.Task[None] | None = None
+        # How it was ended: None, or whether that is a success
+        self._ended: bool | None = None
+        self.status = AsyncStatus(self._run(), name)
+
+    async def _run(self) -> None:
+        if self._ended is None:
+            self._work = asyncio.ensure_future(self._acquire())
+            try:
+                await self._work
+            except asyncio.CancelledError:
+                if self._ended is None:  # somebody has cancelled the status
+                    raise
+        if self._ended is False:
+            raise RuntimeError(f"{self._name} was stopped")
+
+    def end(self, success: bool) -> None:
+        """End it, if it is not done.
+
+        :param success: Whether it is done then, or has failed.
+        """
+        if not self.status.done:
+            self._ended = success
+            if self._work is not None:
+                self._work.cancel()
+
+
 class AcquiringDevice(StatusDevice, Triggerable, Stoppable, Pausable):
     """A module that acquires data when it is triggered."""
 
-    _acquiring: AsyncStatus[None] | None = None
-    _work: asyncio.Task[None] | None = None
-    # How it was stopped since the last trigger: None, or whether that is a success
-    _stopped: bool | None = None
+    _triggered: Triggered | None = None
+    # What was under way when it was staged, so is none of those who staged it
+    _before: Triggered | None = None
 
     @cached_property
     def _acquirer(self) -> Acquirer:
@@ -48,31 +86,26 @@ class AcquiringDevice(StatusDevice, Triggerable, Stoppable, Pausable):
     def trigger(self) -> AsyncStatus[None]:
         """Acquire data, and wait until it is there.
 
-        While it does so for a trigger of before, both are the same acquisition.
+        While it does so for another trigger, both are one acquisition, unless it was
+        staged in between: what had begun before is stopped then.
 
         :raises RuntimeError: If it is busy because of somebody else, goes into an
             error or is stopped.
         :raises NodeError: With the node's own words, if it refuses.
         """
-        if self._acquiring is None or self._acquiring.done:
-            self._stopped = None
-            self._acquiring = AsyncStatus(self._acquire(), self.name)
-        return self._acquiring
+        current = self._under_way
+        if current is None or current is self._before:
+            if current is not None:
+                current.end(success=False)
+            current = self._triggered = Triggered(self._acquire, self.name)
+        return current.status
+
+    @property
+    def _under_way(self) -> Triggered | None:
+        current = self._triggered
+        return None if current is None or current.status.done else current
 
     async def _acquire(self) -> None:
-        if self._stopped is None:
-            self._work = asyncio.ensure_future(self._do_acquire())
-            try:
-                await self._work
-            except asyncio.CancelledError:
-                if self._stopped is None:  # it is not a stop that ends it
-                    raise
-            finally:
-                self._work = None
-        if self._stopped is False:
-            raise RuntimeError(f"{self.name} was stopped")
-
-    async def _do_acquire(self) -> None:
         if not self._connector.is_mock:
             channels = [channel.connector for channel in self._channel_devices]
             await self._acquirer.acquire(channels)
@@ -91,18 +124,16 @@ class AcquiringDevice(StatusDevice, Triggerable, Stoppable, Pausable):
 
         :param success: Whether a trigger that waits for it is done, or has failed.
         """
-        if self._acquiring is not None and not self._acquiring.done:
-            self._stopped = success
-            if self._work is not None:
-                self._work.cancel()
+        if self._triggered is not None:
+            self._triggered.end(success)
         await self._acquirer.stop()
 
-    async def _give_up(self, success: bool) -> None:
+    async def _give_up(self) -> None:
         """Stop what was triggered here, and nothing that somebody else has begun."""
-        if self._acquiring is None or self._acquiring.done:
+        if self._under_way is None:
             return
         try:
-            await self.stop(success)
+            await self.stop(success=True)
         except Exception:  # whoever gives up has a reason that is to be seen
             self.log.warning("%s could not be stopped", self.name, exc_info=True)
 
@@ -112,21 +143,23 @@ class AcquiringDevice(StatusDevice, Triggerable, Stoppable, Pausable):
         The RunEngine triggers it again when it goes on. It would be the data of the
         pause otherwise.
         """
-        await self._give_up(success=True)
+        await self._give_up()
 
     def resume(self) -> None:
         """Do nothing: the RunEngine triggers again."""
 
     @AsyncStatus.wrap
     async def stage(self) -> None:
-        """Make sure that nothing of before is under way."""
-        await self._give_up(success=False)
+        """Prepare for a plan. bluesky does it for the node, with all its modules."""
+        self._before = self._under_way
         await super().stage()
 
     @AsyncStatus.wrap
     async def unstage(self) -> None:
-        """Stop what was triggered and is not over, as when a plan has failed."""
-        await self._give_up(success=True)
+        """Stop what was triggered since then and is not over: the plan has failed."""
+        before, self._before = self._before, None
+        if self._under_way is not before:
+            await self._give_up()
         await super().unstage()
 
 
@@ -212,10 +245,8 @@ class SECoPAcquisitionControllerDevice(AcquiringDevice):
         return {"fields": [f for d in devices for f in d.hints.get("fields", [])]}
 
 
-class OwnReadings(AsyncReadable, AsyncConfigurable, HasHints):
+class OwnReadings(AsyncReadable, AsyncConfigurable, AsyncStageable, HasHints):
     """What a module contributes to its node: no channels, which are modules as well.
-
-    It is not staged with the node either, which begins no acquisition and ends none.
 
     :param device: The module.
     """
@@ -238,6 +269,12 @@ class OwnReadings(AsyncReadable, AsyncConfigurable, HasHints):
 
     async def describe_configuration(self) -> dict[str, DataKey]:
         return await StandardReadable.describe_configuration(self._device)
+
+    def stage(self) -> AsyncStatus[None]:
+        return self._device.stage()
+
+    def unstage(self) -> AsyncStatus[None]:
+        return self._device.unstage()
 
     @property
     def hints(self) -> Hints:
