@@ -24,12 +24,24 @@ from .builders import (
     writable,
 )
 
+
+def of_class(name):
+    """Return a module that can be triggered."""
+    accessibles = readable(go=command(), get_data=command(result=KELVIN))
+    return accessibles | {"interface_classes": [name, "Readable"]}
+
+
 MODULES = report(
     drivable=drivable(),
     writable=writable(),
     readable=readable(),
     communicator=module("Communicator"),
     none=module(),
+    old=of_class("Triggerable"),
+    both=of_class("Acquisition"),
+    channel=of_class("AcquisitionChannel"),
+    controller=of_class("AcquisitionController")
+    | {"acquisition_channels": {"t": "channel"}},
 )
 DEVICE_CLASSES = [
     c for c in vars(devices).values() if isinstance(c, type) and issubclass(c, Device)
@@ -61,6 +73,8 @@ async def test_reserved_names_are_complete_for_instances(serve, connect):
         device.log.debug("made at first use")
         if hasattr(device, "set"):
             await device.set(1.0)
+        if hasattr(device, "trigger"):
+            await device.trigger()
     for device in (node, *(getattr(node, m) for m in MODULES["modules"])):
         children = dict(device.children())
         own = attributes(set(vars(device)) | set(dir(device))) - children.keys()
