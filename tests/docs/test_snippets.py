@@ -18,6 +18,8 @@ PAGES = [
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if "_api" not in page.parts and "```python\n" in page.read_text()
 ]
+# Pages that need more than the demo's node has
+NODES = {"acquisition": ROOT / "tests" / "nodes" / "acquisition_cfg.py"}
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -36,7 +38,7 @@ def run(script: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_page(page: Path, tmp_path: Path) -> None:
-    with start_node() as node:
+    with start_node(NODES.get(page.stem)) as node:
         code = "\n".join(FENCE.findall(page.read_text()))
         script = tmp_path / "page.py"
         script.write_text(code.replace("localhost:10767", node.uri))
@@ -44,7 +46,12 @@ def test_page(page: Path, tmp_path: Path) -> None:
 
 
 def test_there_are_pages() -> None:
-    assert {p.stem for p in PAGES} >= {"README", "first-scan", "user-guide"}
+    assert {p.stem for p in PAGES} >= {
+        "README",
+        "first-scan",
+        "user-guide",
+        *NODES,
+    }
 
 
 @pytest.mark.parametrize(
