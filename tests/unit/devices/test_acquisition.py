@@ -745,6 +745,25 @@ def test_a_pause_measures_the_point_again(lab: Any) -> None:
     assert [e["seq_num"] for e in events] == [1, 2]
 
 
+def test_a_suspension_measures_the_point_again(lab: Any) -> None:
+    fake = lab.serve(structure())
+    node = lab.connect(fake)
+    found = hardware(fake)
+    found.ends = False
+
+    def suspend() -> None:
+        lab.engine.request_suspend(resumes)
+
+    async def resumes() -> None:
+        await fake.wait_for_request("do control:stop")
+        found.ends = True
+
+    lab.when(fake, "do control:go", suspend)
+    lab.engine(count([node.control]))
+    assert sent(fake) == ["go", "stop", "go"]
+    assert [e["data"]["node-time"] for e in lab.named("event")] == [200]
+
+
 def test_a_pause_at_another_time_stops_nothing(lab: Any) -> None:
     fake = lab.serve(structure())
     node = lab.connect(fake)
