@@ -15,7 +15,7 @@ from ophyd_async.core import AsyncReadable, Device
 
 from secop_ophyd.protocol import CommandDescription, DataInfo, find_command
 
-from ._columns import Column
+from ._columns import Column, column_key
 from ._connector import ModuleConnector
 from ._converters import Converter, make_converter
 
@@ -80,4 +80,5 @@ class FullData(AsyncReadable):
         columns = self._converter(info).columns
         if columns is None:
             columns = [Column((), info)]
-        return {column.key(f"{self.name}-get_data"): column for column in columns}
+        name = f"{self.name}-get_data"
+        return {column_key(name, column.path): column for column in columns}
