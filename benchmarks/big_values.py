@@ -127,7 +127,7 @@ async def measure_ours(uri: str) -> dict[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
     client = node.m.secop.client
     for i, name in enumerate(CASES):
-        signal = getattr(node.m, f"_p{i}")
+        signal = getattr(node.m, f"p{i}")
 
         async def read(i: int = i, signal: Any = signal) -> None:
             await client.read("m", f"_p{i}")

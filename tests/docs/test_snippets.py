@@ -50,6 +50,7 @@ def test_there_are_pages() -> None:
         "README",
         "first-scan",
         "user-guide",
+        "record-a-ramp",
         *NODES,
     }
 
