@@ -44,7 +44,7 @@ from ._columns import (
     is_plain,
     is_regular,
 )
-from ._enums import enum_class
+from ._enums import enum_class, name_or_code
 from ._structured import structured_array
 
 
@@ -196,47 +196,26 @@ class StructuredConverter(Converter):
 class ObjectConverter(Converter):
     """For what has no better form: the Python value, as JSON text in documents."""
 
-    def __init__(self, info: DataInfo):
-        super().__init__(info, None)
-        self._has_enum = has_enum(info)
-
     def value(self, value: Any) -> Any:
-        return named(self.info, value) if self._has_enum else value
+        return _with_names(self.info, value)
 
     def datakey(self, source: str) -> DataKey:
         return DataKey(source=source, dtype="string", shape=[])
 
 
-def has_enum(info: DataInfo) -> bool:
-    """Tell whether there is an enum somewhere in a data type."""
+def _with_names(info: DataInfo, value: Any) -> Any:
+    """Return a value with names in place of the codes of enums."""
     match info:
         case EnumInfo():
-            return True
-        case ArrayInfo():
-            return has_enum(info.members)
+            return info.text_of(value)
         case TupleInfo():
-            return any(map(has_enum, info.members))
+            return tuple(map(_with_names, info.members, value))
         case StructInfo():
-            return any(map(has_enum, info.members.values()))
-        case _:
-            return False
-
-
-def named(info: DataInfo, value: Any) -> Any:
-    """Return a value with the names of enums instead of their codes.
-
-    :param info: The data type.
-    :param value: A value in the Python form of the data type.
-    """
-    match info:
-        case EnumInfo():
-            return info.name_of(value) or str(value)
-        case ArrayInfo():
-            return [named(info.members, v) for v in value]
-        case TupleInfo():
-            return tuple(map(named, info.members, value))
-        case StructInfo():
-            return {k: named(info.members[k], v) for k, v in value.items()}
+            return {k: _with_names(m, value[k]) for k, m in info.members.items()}
+        case ArrayInfo(
+            members=EnumInfo() | ArrayInfo() | TupleInfo() | StructInfo() as member
+        ):
+            return [_with_names(member, v) for v in value]
         case _:
             return value
 
@@ -312,9 +291,9 @@ def _make(info: DataInfo) -> Converter:
                 flat = element is info.members
                 datatype = Array1D[dtype] if flat else np.ndarray  # type: ignore[valid-type]
                 return ArrayConverter(info, datatype, dtype)
-            return ObjectConverter(info)
+            return ObjectConverter(info, None)
         case _:
-            return ObjectConverter(info)
+            return ObjectConverter(info, None)
 
 
 def _is_array_of(annotated: Any, found: Any) -> bool:

@@ -223,6 +223,26 @@ async def test_a_code_without_name_is_no_other_name(serve, connect):
     assert fake.requests == []
 
 
+async def test_names_of_members_deep_inside(serve, connect):
+    rows = {"type": "array", "members": SWITCHES, "maxlen": 3}
+    pair = {"type": "tuple", "members": [SWITCH, SWITCHES]}
+    inner = {"type": "struct", "members": {"a": pair, "b": {"type": "bool"}}}
+    deep = {"type": "array", "members": {"type": "array", "members": inner}}
+    fake = await serve(with_parameters(rows=rows, deep=deep))
+    fake.set_json("m:rows", [[0, 1], [7, 0]])
+    fake.set_json("m:deep", [[{"a": [1, [0, 1]], "b": True}], []])
+    module = (await connect(fake)).m
+    assert await module.rows.get_value() == [["off", "on"], ["7", "off"]]
+    assert await module.deep.get_value() == [
+        [{"a": ("on", ["off", "on"]), "b": True}],
+        [],
+    ]
+    configuration = await module.read_configuration()
+    assert configuration["node-m-rows"]["value"] == '[["off", "on"], ["7", "off"]]'
+    await module.rows.set([["on", 0], [1, "off"]])
+    assert fake.value("m:rows") == [[1, 0], [1, 0]]
+
+
 async def test_values_that_no_one_allowed_are_data(fake, module):
     fake.set_json("m:double", 1e6)
     fake.set_json("m:numbers", [1.0] * 10)
