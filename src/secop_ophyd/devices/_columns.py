@@ -7,6 +7,7 @@ stays one value of its signal and becomes several data keys in documents.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,10 +99,13 @@ class Column:
 def column_key(name: str, path: Sequence[str]) -> str:
     """Return the data key of a column.
 
+    It has no two dashes in a row: Tiled refuses what starts a comment in SQL.
+
     :param name: Name of the signal.
     :param path: Where in its value the column is.
     """
-    return "-".join((name, *map(device_name, path)))
+    parts = (re.sub("-+", "-", device_name(p)).strip("-") for p in path)
+    return "-".join((name, *(part or "_" for part in parts)))
 
 
 def to_json_text(value: Any) -> str:

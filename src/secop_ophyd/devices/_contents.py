@@ -262,14 +262,15 @@ def _give_keys(items: Sequence[Item]) -> None:
     """Give each column a data key of its own.
 
     A member of a struct may have the name of a parameter, for instance in the value,
-    which is named like its module. Then the column gets a number.
+    which is named like its module. Then the column gets a number. Tables in Tiled do
+    not tell upper from lower case.
     """
-    taken = {item.signal.name for item in items}
+    taken = {item.signal.name.lower() for item in items}
 
     def free(wanted: str) -> str:
         numbered = (f"{wanted}_{number}" for number in count(2))
-        key = next(k for k in chain([wanted], numbered) if k not in taken)
-        taken.add(key)
+        key = next(k for k in chain([wanted], numbered) if k.lower() not in taken)
+        taken.add(key.lower())
         return key
 
     for item in items:

@@ -44,7 +44,7 @@ from ._columns import (
     is_plain,
     is_regular,
 )
-from ._enums import enum_class, name_or_code
+from ._enums import enum_class
 from ._structured import structured_array
 
 
