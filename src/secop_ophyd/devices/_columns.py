@@ -124,8 +124,11 @@ def is_plain(info: DataInfo) -> bool:
             return fits_int64(info)
         case NumberInfo() | BoolInfo() | EnumInfo() | StringInfo():
             return True
-        case BlobInfo() | MatrixInfo():
+        case BlobInfo():
             return True
+        case MatrixInfo():
+            # Arrays of varying length become lists in Tiled, with at most 63 bits
+            return not info.elementtype.endswith("u8")
         case ArrayInfo():
             return is_regular(info)
         case _:
@@ -133,23 +136,17 @@ def is_plain(info: DataInfo) -> bool:
 
 
 def is_regular(info: ArrayInfo) -> bool:
-    """Tell whether an array always is a regular array of scalars.
+    """Tell whether an array always is a regular array of numbers or booleans.
 
-    An array of texts needs a fixed length in addition, for the archives' sake.
+    Arrays of texts are none: Tiled makes numpy arrays of them, which takes "1" for a
+    number, drops trailing NUL characters and cuts what is longer than the texts before.
     """
     member = info.members
     if isinstance(member, ArrayInfo):
-        fixed = member.minlen == member.maxlen
-        return fixed and is_regular(member) and not _is_text(member)
+        return member.minlen == member.maxlen and is_regular(member)
     if isinstance(member, IntInfo):
         return fits_int64(member)
-    if _is_text(info):
-        return info.minlen == info.maxlen
     return isinstance(member, NumberInfo | BoolInfo)
-
-
-def _is_text(info: ArrayInfo) -> bool:
-    return isinstance(info.members, StringInfo | EnumInfo)
 
 
 def fits_int64(info: IntInfo) -> bool:
@@ -212,12 +209,13 @@ def _columns(
             # Arrays in an array of structs may differ in length from row to row
             inner = isinstance(info, ArrayInfo | BlobInfo | MatrixInfo)
             texts = isinstance(info, StringInfo | EnumInfo)
-            as_json = (inner and lengths) or (texts and None in lengths)
-            yield Column(path, info, lengths, bool(as_json) or not is_plain(info))
+            as_json = bool(lengths) and (inner or texts)
+            yield Column(path, info, lengths, as_json or not is_plain(info))
 
 
 def _length(info: ArrayInfo) -> int | None:
-    return info.minlen if info.minlen == info.maxlen else None
+    # Archives cannot have a length of zero
+    return (info.minlen or None) if info.minlen == info.maxlen else None
 
 
 def check_shape(found: Sequence[int], described: Sequence[int | None]) -> None:

@@ -168,7 +168,7 @@ class ArrayConverter(Converter):
             raise ValueError(NOT_REGULAR) from None
         if not array.size:  # its other dimensions are fixed
             inner = self._described["shape"][array.ndim :]
-            array = array.reshape(*array.shape, *inner)  # type: ignore[arg-type]
+            array = array.reshape(*array.shape, *(n or 0 for n in inner))
         check_array(array, self._described)
         array.flags.writeable = False  # many get the same one
         return array

@@ -1,8 +1,19 @@
 """What documents have must be what archives can hold; see also tests/system."""
 
-from .builders import readable, report
+import json
+
+import numpy as np
+import pytest
+
+from .builders import readable, report, with_parameters
 
 DOUBLE = {"type": "double"}
+TEXT = {"type": "string", "isUTF8": True}
+SWITCH = {"type": "enum", "members": {"off": 0, "on": 1}}
+
+
+def array(members, low=0, high=5):
+    return {"type": "array", "members": members, "minlen": low, "maxlen": high}
 
 
 async def test_data_keys_that_tables_can_have(serve, connect):
@@ -18,3 +29,50 @@ async def test_data_keys_that_tables_can_have(serve, connect):
         f"node-m-{name}": i for i, name in enumerate(expected)
     }
     assert readings.keys() == (await node.m.describe()).keys()
+
+
+@pytest.mark.parametrize("members", [TEXT, SWITCH])
+async def test_arrays_of_texts_are_json_of_any_length(serve, connect, members):
+    value = ["1", "", "nan\0"] if members is TEXT else [1, 0, 1]
+    names = value if members is TEXT else ["on", "off", "on"]
+    row = {"type": "tuple", "members": [members]}
+    infos = {"flat": array(members, 3, 3), "rows": array(row, 3, 3)}
+    fake = await serve(with_parameters(**infos))
+    fake.set_json("m:flat", value)
+    fake.set_json("m:rows", [[v] for v in value])
+    module = (await connect(fake)).m
+    assert await module.flat.get_value() == names
+    found = await module.read_configuration()
+    for key in ("node-m-flat", "node-m-rows-f0"):
+        assert json.loads(found[key]["value"]) == names
+        described = (await module.describe_configuration())[key]
+        assert (described["dtype"], described["shape"]) == ("string", [])
+
+
+@pytest.mark.parametrize("elementtype", ["<u8", ">u8"])
+async def test_a_matrix_of_64_bits_without_sign_is_json(serve, connect, elementtype):
+    info = {"type": "matrix", "names": ["x"], "maxlen": [9], "elementtype": elementtype}
+    numbers = np.array([0, 2**64 - 1], elementtype)
+    fake = await serve(with_parameters(p=info), values={"m:p": numbers})
+    module = (await connect(fake)).m
+    np.testing.assert_array_equal(await module.p.get_value(), numbers, strict=True)
+    reading = (await module.read_configuration())["node-m-p"]
+    assert reading["value"] == f"[0, {2**64 - 1}]"
+
+
+async def test_no_length_is_zero(serve, connect):
+    empty = array(DOUBLE, 0, 0)
+    fake = await serve(
+        with_parameters(
+            flat=empty,
+            grid=array(empty),
+            rows=array({"type": "tuple", "members": [DOUBLE]}, 0, 0),
+        )
+    )
+    module = (await connect(fake)).m
+    described = await module.describe_configuration()
+    assert described["node-m-flat"]["shape"] == [None]
+    assert described["node-m-grid"]["shape"] == [None, None]
+    assert described["node-m-rows-f0"]["shape"] == [None]
+    assert (await module.grid.get_value()).shape == (0, 0)
+    assert (await module.read_configuration())["node-m-config_errors"]["value"] == "{}"

@@ -35,8 +35,7 @@ def leaves(key: str, info: Any, value: Any) -> dict[str, Any]:
             return {key: list(value)}
         case {"type": "array", "members": {"type": "string" | "enum" as kind} as m}:
             texts = [_member(m, v) if kind == "enum" else v for v in value]
-            fixed = info.get("minlen", 0) == info["maxlen"]
-            return {key: texts if fixed else json.dumps(texts, ensure_ascii=False)}
+            return {key: json.dumps(texts, ensure_ascii=False)}
         case _:
             return {key: value}
     found: dict[str, Any] = {}
