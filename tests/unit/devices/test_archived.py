@@ -76,3 +76,24 @@ async def test_no_length_is_zero(serve, connect):
     assert described["node-m-rows-f0"]["shape"] == [None]
     assert (await module.grid.get_value()).shape == (0, 0)
     assert (await module.read_configuration())["node-m-config_errors"]["value"] == "{}"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([1, 2**63 - 1], [1, 2**63 - 1]),
+        ([2**53, 0.5], [2**53, 0.5]),
+        ([2**53 + 1, 0.5], f"[{2**53 + 1}, 0.5]"),
+        ([2**63], f"[{2**63}]"),
+        ([10**400, 0.5], f"[{10**400}, 0.5]"),
+        (["a", "bc"], ["a", "bc"]),
+        (["a\0"], '["a\\u0000"]'),
+        ([], []),
+        ([True, 1], "[true, 1]"),
+    ],
+)
+async def test_lists_in_properties_are_exact(serve, connect, value, expected):
+    fake = await serve({**report(m=readable()), "_list": value})
+    node = await connect(fake)
+    found = await node._list.get_value()
+    assert (found if isinstance(found, str) else found.tolist()) == expected
