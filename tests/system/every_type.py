@@ -529,7 +529,9 @@ def property_column(value: Any) -> Any:
 
     :param value: The value as it was sent.
     """
-    if type(value) in (str, bool, int, float):
+    if type(value) is int:
+        return value if value in INT64 else Json(value)
+    if type(value) in (str, bool, float):
         return value
     kinds = {type(v) for v in value} if isinstance(value, list) else {None}
     if kinds <= {str} and not any(v.endswith("\0") for v in value):

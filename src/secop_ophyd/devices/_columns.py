@@ -7,7 +7,6 @@ stays one value of its signal and becomes several data keys in documents.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +28,11 @@ from secop_ophyd.protocol import (
     StructInfo,
     TupleInfo,
     builtin,
-    device_name,
+    dashed,
 )
 
 INT64 = np.iinfo(np.int64)
-MAX_EXACT = 2**53
-"""Up to here a double holds all integers."""
+_CLIPPED = 2**53
 TOO_LARGE = "an integer has more than 64 bits"
 NOT_REGULAR = "it is no regular array"
 
@@ -99,13 +97,10 @@ class Column:
 def column_key(name: str, path: Sequence[str]) -> str:
     """Return the data key of a column.
 
-    It has no two dashes in a row: Tiled refuses what starts a comment in SQL.
-
     :param name: Name of the signal.
     :param path: Where in its value the column is.
     """
-    parts = (re.sub("-+", "-", device_name(p)).strip("-") for p in path)
-    return "-".join((name, *(part or "_" for part in parts)))
+    return "-".join((name, *map(dashed, path)))
 
 
 def to_json_text(value: Any) -> str:
@@ -156,28 +151,22 @@ def fits_int64(info: IntInfo) -> bool:
     return INT64.min <= low and high <= INT64.max
 
 
-def exceeds_double(info: DataInfo) -> bool:
-    """Tell whether a double, and so JavaScript's JSON, cannot hold all allowed values.
+def is_clipped(value: Any) -> bool:
+    """Tell whether Tiled does not keep a number of a configuration as it is.
 
-    :param info: The data type of a data key.
-    """
-    while isinstance(info, ArrayInfo):
-        info = info.members
-    if not isinstance(info, IntInfo) or info.min is None or info.max is None:
-        return isinstance(info, IntInfo)
-    return info.min < -MAX_EXACT or info.max > MAX_EXACT
+    It has JSON there, with numbers below 2**53 and nothing that is not finite.
 
-
-def is_rounded(value: Any) -> bool:
-    """Tell whether a double cannot hold an integer, or one in an array.
-
-    :param value: A value of an event.
+    :param value: A value of a reading.
     """
     if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "iu" or not value.size:
+        if value.dtype.kind not in "iuf":
             return False
-        return bool(value.min() < -MAX_EXACT or value.max() > MAX_EXACT)
-    return isinstance(value, int) and abs(value) > MAX_EXACT
+        if value.dtype.kind == "f":  # a short one has no limit to compare with
+            value = value.astype(np.float64)
+        return not bool(np.all((value > -_CLIPPED) & (value < _CLIPPED)))
+    if not isinstance(value, int | float):
+        return False
+    return not -_CLIPPED < value < _CLIPPED
 
 
 def columns(info: DataInfo) -> list[Column]:

@@ -8,8 +8,8 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, compress, count
+from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from bluesky.protocols import HasHints, HasName, Hints, Reading
@@ -28,8 +28,7 @@ from ._columns import (
     Column,
     column_key,
     describe_error,
-    exceeds_double,
-    is_rounded,
+    is_clipped,
     to_json_text,
 )
 from ._reading import INVALID
@@ -38,6 +37,9 @@ _Format = StandardReadableFormat
 HINTED = (_Format.HINTED_SIGNAL, _Format.HINTED_UNCACHED_SIGNAL)
 READ = (*HINTED, _Format.UNCACHED_SIGNAL)
 CONFIG_ERRORS = "config_errors"
+"""Data key for what is left out of a configuration, and why."""
+CONFIG_EXACT = "config_exact"
+"""Data key for the exact numbers that an archive of JSON does not hold."""
 
 
 @dataclass(slots=True)
@@ -50,8 +52,6 @@ class Item:
     :param with_error: Whether its uncertainty is contributed as well.
     :param keys: Its data keys, one for each column.
     :param error_key: The data key of its uncertainty, empty if there is none.
-    :param text_keys: For each data key with integers that Tiled rounds in a
-        configuration, the one with the same as text.
     """
 
     signal: SignalR[Any]
@@ -60,21 +60,11 @@ class Item:
     with_error: bool = False
     keys: tuple[str, ...] = ()
     error_key: str = ""
-    text_keys: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def columns(self) -> list[Column] | None:
         """The columns of its value; None if it is one itself."""
         return self.backend.origin.columns
-
-    @property
-    def rounded_keys(self) -> list[str]:
-        """The data keys with integers that are more than a double can hold."""
-        if (columns := self.columns) is None:
-            rounded = [exceeds_double(self.backend.origin.info)]
-        else:
-            rounded = [not c.as_json and exceeds_double(c.info) for c in columns]
-        return list(compress(self.keys, rounded))
 
     def spread(self, reading: Reading[Any]) -> dict[str, Reading[Any]]:
         """Return a reading of the signal as readings of its data keys.
@@ -84,8 +74,6 @@ class Item:
         value, columns = reading["value"], self.columns
         values = [value] if columns is None else [c.take(value) for c in columns]
         found = dict(zip(self.keys, values, strict=True))
-        for key, text_key in self.text_keys.items():
-            found[text_key] = to_json_text(found[key])
         if self.error_key:
             uncertainty = reading.get("uncertainty")
             found[self.error_key] = math.nan if uncertainty is None else uncertainty
@@ -101,8 +89,6 @@ class Item:
             found = await self.signal.describe()
         else:
             found = dict(zip(self.keys, origin.column_datakeys(), strict=True))
-        for text_key in self.text_keys.values():
-            found[text_key] = DataKey(source=origin.uri, dtype="string", shape=[])
         if self.error_key:
             found[self.error_key] = describe_error(origin.info, origin.uri)
         return found
@@ -179,21 +165,16 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         for item in self._config_items:
             try:
                 await item.describe()  # what cannot be described is left out there
-                found = await item.read()
+                readings |= await item.read()
             except Exception as error:
                 # One odd parameter must not cost the run
                 errors[item.signal.name] = _reason(error)
-                continue
-            readings |= found
-            for key in item.keys:
-                value = found[key]["value"]
-                if key not in item.text_keys and is_rounded(value):
-                    errors[key] = f"out of range, archives may round it: {value}"
-        if self._is_module and self.items:
-            readings[self._errors_key] = {
-                "value": json.dumps(errors),
-                "timestamp": time.time(),
-            }
+        values = {key: reading["value"] for key, reading in readings.items()}
+        clipped = {key: value for key, value in values.items() if is_clipped(value)}
+        texts = {CONFIG_EXACT: to_json_text(clipped), CONFIG_ERRORS: json.dumps(errors)}
+        for name in self._texts:
+            reading: Reading[Any] = {"value": texts[name], "timestamp": time.time()}
+            readings[f"{self.name}-{name}"] = reading
         return readings
 
     async def describe_configuration(self) -> dict[str, DataKey]:
@@ -201,17 +182,17 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         for item in self._config_items:
             with contextlib.suppress(Exception):  # `read_configuration` says why
                 datakeys |= await item.describe()
-        if self._is_module and self.items:
-            datakeys[self._errors_key] = {
-                "source": "secop-ophyd",
-                "dtype": "string",
-                "shape": [],
-            }
+        for name in self._texts:
+            datakey = DataKey(source="secop-ophyd", dtype="string", shape=[])
+            datakeys[f"{self.name}-{name}"] = datakey
         return datakeys
 
     @property
-    def _errors_key(self) -> str:
-        return f"{self.name}-{CONFIG_ERRORS}"
+    def _texts(self) -> tuple[str, ...]:
+        """What a configuration has besides the parameters and properties."""
+        if not self.items:
+            return ()
+        return (CONFIG_EXACT, CONFIG_ERRORS) if self._is_module else (CONFIG_EXACT,)
 
     @property
     def hints(self) -> Hints:
@@ -279,9 +260,6 @@ def _give_keys(items: Sequence[Item]) -> None:
         paths = [column.path for column in item.columns or ()] or [()]
         item.keys = tuple(free(column_key(name, p)) if p else name for p in paths)
         item.error_key = free(f"{name}-error") if item.with_error else ""
-        is_configuration = item.format is _Format.CONFIG_SIGNAL
-        rounded = item.rounded_keys if is_configuration else ()
-        item.text_keys = {key: free(f"{key}-text") for key in rounded}
 
 
 def _reason(error: Exception) -> str:

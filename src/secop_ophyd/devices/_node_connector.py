@@ -36,6 +36,7 @@ from secop_ophyd.protocol import (
 
 from ._classes import MODULE_CLASSES
 from ._connector import ModuleConnector, ModuleInfo
+from ._contents import READ
 from ._detectors import AcquiringDevice, OwnReadings
 from ._filling import FillingConnector, must_fit
 from ._logs import NodeLog
@@ -43,6 +44,8 @@ from ._modules import SECoPBaseDevice
 from ._options import NodeOptions
 
 CLOSE_TIMEOUT = 5.0
+MAX_KEY = 60
+"""PostgreSQL, whose rules Tiled has for all tables, takes 63 with `ts_` in front."""
 
 
 class NodeConnector(FillingConnector):
@@ -142,9 +145,10 @@ class NodeConnector(FillingConnector):
         self._log_file.open()
         try:
             client = await self._connect_client(timeout)
-            self._fill(device, client)
+            problems = self._fill(device, client)
             equipment_id = client.description.equipment_id or str(self.address)
             device.set_name(device_name(self._prefix + (self._name or equipment_id)))
+            self._report(problems + self._long_keys())
             rest = max(deadline - time.monotonic(), 0.0)
             await DeviceConnector.connect_real(self, device, rest, True)
         except BaseException:
@@ -196,7 +200,7 @@ class NodeConnector(FillingConnector):
 
     # Devices
 
-    def _fill(self, device: Device, client: SecopClient) -> None:
+    def _fill(self, device: Device, client: SecopClient) -> list[Problem]:
         description = client.description
         names = module_names(description)
         problems = list(description.problems)
@@ -233,7 +237,7 @@ class NodeConnector(FillingConnector):
         )
         self.check_filled(device, f"node {self.address}")
         self.contents(device, is_module=False).items = items
-        self._report(problems)
+        return problems
 
     def _bind_module(
         self,
@@ -266,6 +270,18 @@ class NodeConnector(FillingConnector):
         device.add_readables([part], StandardReadableFormat.CHILD)  # type: ignore[list-item]
         self._modules[module.name] = child
         return child
+
+    def _long_keys(self) -> list[Problem]:
+        items = [item for m in self._modules.values() for item in m.connector.items]
+        keys = [key for item in items if item.format in READ for key in item.keys]
+        long = [key for key in keys if len(key) > MAX_KEY]
+        if not long:
+            return []
+        text = (
+            f"tables in Tiled refuse data keys of more than {MAX_KEY} characters, such "
+            f"as {long[0]}, so give the device a shorter name"
+        )
+        return [Problem("", "", text)]
 
     def _report(self, problems: list[Problem]) -> None:
         self.problems = tuple(problems)

@@ -17,7 +17,6 @@ from secop_ophyd.codegen import property_text
 from secop_ophyd.protocol import (
     DataInfo,
     DescriptionChanged,
-    IntInfo,
     InvalidMessage,
     OpaqueInfo,
     ReadOnly,
@@ -236,13 +235,6 @@ class PropertySource(Source):
                 f"annotated as {getattr(datatype, '__name__', datatype)}, "
                 f"but the node has {self.datatype.__name__}"
             )
-
-    @property
-    def info(self) -> DataInfo:
-        numbers = np.asarray(self._value)
-        if numbers.dtype.kind != "i":
-            return OpaqueInfo()
-        return IntInfo(min=int(numbers.min()), max=int(numbers.max()))
 
     def _reading(self) -> SignalReading:
         return SignalReading(

@@ -80,6 +80,7 @@ from ._names import (
     RESERVED_NAMES,
     RESERVED_PRIVATE_NAMES,
     attribute_names,
+    dashed,
     device_name,
 )
 from ._reports import DataReport, parse_data_report
@@ -164,6 +165,7 @@ __all__ = [
     "RESERVED_NAMES",
     "RESERVED_PRIVATE_NAMES",
     "attribute_names",
+    "dashed",
     "device_name",
     # Errors of nodes
     "ERROR_CLASSES",

@@ -15,8 +15,8 @@ RESERVED_NAMES = frozenset(
     """
     add_children_as_readables add_readables check_value children
     class_from_instance clear_sub client close collect collect_asset_docs
-    collect_pages complete config_errors connect connected connector describe
-    describe_collect describe_configuration disconnect get_index hints kickoff
+    collect_pages complete config_errors config_exact connect connected connector
+    describe describe_collect describe_configuration disconnect get_index hints kickoff
     locate log movable_logic name parent pause prepare problems read
     read_configuration resume run_until_idle secop set set_name stage stop
     subscribe subscribe_reading trigger unstage unsubscribe uri wait_for_idle
@@ -102,10 +102,20 @@ def _wanted(name: str, keep_underscore: bool) -> str:
 
 
 def device_name(text: str) -> str:
-    """Make a text usable as name of a device: others become a dash.
+    """Make a text usable as name of a device: what is odd becomes one dash.
 
-    Names become data keys, and event-model refuses dots and slashes there.
+    Names become data keys. event-model refuses dots and slashes there, and Tiled what
+    begins with a digit, or has two dashes, which are a comment in SQL.
 
     :param text: Anything, e.g. an equipment_id.
     """
-    return re.sub(r"[^A-Za-z0-9_-]", "-", text)
+    name = dashed(text) if text else ""
+    return f"_{name}" if name[:1].isdigit() else name
+
+
+def dashed(text: str) -> str:
+    """Return a text with one dash for what is odd in a data key.
+
+    :param text: Anything; if nothing is left of it, the result is `_`.
+    """
+    return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-") or "_"

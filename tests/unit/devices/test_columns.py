@@ -1,4 +1,4 @@
-"""What documents have besides the values: uncertainties, texts, limits, choices."""
+"""What documents have besides the values: uncertainties, exact numbers, limits."""
 
 import json
 import math
@@ -8,12 +8,19 @@ import pytest
 
 from secop_ophyd.devices import ModuleOptions, NodeOptions
 
-from .builders import KELVIN, SWITCH, drivable, module, parameter, readable, report
+from .builders import (
+    KELVIN,
+    SWITCH,
+    drivable,
+    module,
+    parameter,
+    plain,
+    readable,
+    report,
+)
 
 BIG = 2**53 + 1
-ANY_INT = {"type": "int"}
 INT64 = {"type": "int", "min": -(2**63), "max": 2**63 - 1}
-WIDE = {"type": "int", "min": 0, "max": 2**70}
 SHORT = {"type": "int", "min": 0, "max": 9}
 PAIR = {"type": "struct", "members": {"a": KELVIN, "n": INT64}}
 
@@ -107,72 +114,77 @@ def test_uncertainties_are_several():
         ModuleOptions(error_columns="value")
 
 
-# Integers that Tiled's configuration would round
+# Numbers that Tiled's configuration does not hold
 
 
-@pytest.mark.parametrize("datainfo", [ANY_INT, INT64])
-@pytest.mark.parametrize("value", [BIG, -BIG, 5])
-async def test_integer_is_text_as_well(serve, connect, datainfo, value):
+def exact(configuration, name="node-m"):
+    return json.loads(configuration[f"{name}-config_exact"]["value"])
+
+
+FLOATS = {"type": "array", "members": {"type": "double"}, "maxlen": 3}
+INTS = {"type": "array", "members": INT64, "maxlen": 3}
+
+
+@pytest.mark.parametrize(
+    ("datainfo", "value", "is_exact"),
+    [
+        (INT64, BIG, False),
+        (INT64, -BIG, False),
+        (INT64, 2**53, False),
+        (INT64, 2**53 - 1, True),
+        (SHORT, BIG, False),  # more than it describes
+        ({"type": "double"}, 1e17, False),
+        ({"type": "double"}, -0.5, True),
+        (INTS, [1, -(2**63)], False),
+        (INTS, [], True),
+        (INTS, [1, 2], True),
+        (FLOATS, [1.0, 1e300], False),
+        (SWITCH, 0, True),
+    ],
+)
+async def test_number_is_exact_somewhere(serve, connect, datainfo, value, is_exact):
     fake = await serve(report(m=readable(datainfo, p=parameter(datainfo))))
-    fake.set("m:value", value)
-    fake.set("m:p", value)
+    fake.set_json("m:p", value)
+    fake.set_json("m:value", value)
     node = await connect(fake)
     readings = await node.m.read_configuration()
-    assert readings["node-m-p"]["value"] == value
-    assert readings["node-m-p-text"]["value"] == str(value)
-    datakey = (await node.m.describe_configuration())["node-m-p-text"]
-    assert (datakey["dtype"], datakey["shape"]) == ("string", [])
+    datakeys = await node.m.describe_configuration()
+    assert readings.keys() == datakeys.keys()
+    assert datakeys["node-m-config_exact"]["dtype"] == "string"
+    assert exact(readings) == ({} if is_exact else {"node-m-p": value})
+    if not is_exact:
+        assert plain(readings["node-m-p"]["value"]) == value
     # The columns of events are exact
-    assert "node-m-text" not in await node.m.read()
+    assert "node-m-config_exact" not in await node.m.read()
 
 
-async def test_integers_of_composites_are_text_as_well(serve, connect):
-    array = {"type": "array", "members": INT64, "maxlen": 3}
-    structure = report(m=module(a=parameter(array), s=parameter(PAIR)))
-    fake = await serve(structure)
-    fake.set("m:a", [1, BIG])
+@pytest.mark.parametrize("sent", ["NaN", "Infinity", "-Infinity"])
+async def test_what_is_no_number_is_exact_somewhere(serve, connect, sent):
+    fake = await serve(report(m=module(p=parameter({"type": "double"}))))
+    node = await connect(fake)
+    fake.send_line(f"update m:p [{sent},{{}}]".encode())
+    await node.m.secop.client.ping()
+    readings = await node.m.read_configuration()
+    assert readings["node-m-config_exact"]["value"] == f'{{"node-m-p": {sent}}}'
+
+
+async def test_member_is_exact_somewhere(serve, connect):
+    fake = await serve(report(m=module(s=parameter(PAIR))))
     fake.set("m:s", {"a": 0.5, "n": BIG})
     node = await connect(fake)
-    readings = await node.m.read_configuration()
-    texts = {k: r["value"] for k, r in readings.items() if k.endswith("-text")}
-    assert texts == {"node-m-a-text": f"[1, {BIG}]", "node-m-s-n-text": f"{BIG}"}
+    assert exact(await node.m.read_configuration()) == {"node-m-s-n": BIG}
 
 
-async def test_properties_are_text_as_well(serve, connect):
+async def test_properties_are_exact_somewhere(serve, connect):
     properties = {"_id": BIG, "_few": 3, "_ids": [1, BIG], "_wide": 2**70}
     fake = await serve(report(m=readable() | properties) | properties)
     node = await connect(fake)
     for device in (node, node.m):
         readings = await device.read_configuration()
         assert readings.keys() == (await device.describe_configuration()).keys()
-        name = f"{device.name}-"
-        assert readings[f"{name}_id-text"]["value"] == str(BIG)
-        assert json.loads(readings[f"{name}_ids-text"]["value"]) == [1, BIG]
-        assert readings[f"{name}_wide"]["value"] == str(2**70)
-        assert f"{name}_few-text" not in readings
-        assert f"{name}_wide-text" not in readings
-
-
-async def test_no_text_of_what_is_exact(serve, connect):
-    parameters = {"short": SHORT, "wide": WIDE, "float": KELVIN, "enum": SWITCH}
-    fake = await serve(
-        report(m=module(**{k: parameter(v) for k, v in parameters.items()}))
-    )
-    node = await connect(fake)
-    assert not any("text" in key for key in await node.m.read_configuration())
-
-
-async def test_integer_out_of_range_is_told(serve, connect):
-    array = {"type": "array", "members": SHORT, "maxlen": 3}
-    fake = await serve(report(m=module(p=parameter(SHORT), a=parameter(array))))
-    fake.set_json("m:p", BIG)
-    fake.set_json("m:a", [1, -BIG])
-    node = await connect(fake)
-    readings = await node.m.read_configuration()
-    assert readings["node-m-p"]["value"] == BIG
-    errors = json.loads(readings["node-m-config_errors"]["value"])
-    assert errors.keys() == {"node-m-p", "node-m-a"}
-    assert str(BIG) in errors["node-m-p"]
+        name = device.name
+        assert exact(readings, name) == {f"{name}-_id": BIG, f"{name}-_ids": [1, BIG]}
+        assert readings[f"{name}-_wide"]["value"] == str(2**70)
 
 
 # Limits

@@ -209,14 +209,25 @@ def test_name_of_the_node(lab, options, name):
 
 async def test_characters_of_the_equipment_id(serve, connect):
     node = await connect(await serve(report("cryo_7.frappy/demo ä")), name="")
-    assert node.name == "cryo_7-frappy-demo--"
+    assert node.name == "cryo_7-frappy-demo"
 
 
 async def test_a_node_without_equipment_id(serve, connect):
     fake = await serve({"modules": {"t": readable()}})
     node = await connect(fake, name="")
-    assert node.name == fake.uri.replace(".", "-").replace(":", "-")
+    assert node.name == "_" + fake.uri.replace(".", "-").replace(":", "-")
     assert any("equipment_id" in str(p) for p in node.problems)
+
+
+@pytest.mark.parametrize(("length", "is_long"), [(60, False), (61, True)])
+async def test_data_keys_that_tables_refuse(serve, connect, length, is_long):
+    text = {"type": "string"}
+    name = "t" * (length - len("node-") - len("-status-f0"))
+    # That of a configuration may be longer
+    module = readable(_a_very_long_one=parameter(text))
+    node = await connect(await serve(report(**{name: module})))
+    assert max(map(len, await node.describe())) == length
+    assert ["60 characters" in str(p) for p in node.problems] == [True] * is_long
 
 
 def test_no_name_before_it_is_connected():
