@@ -20,6 +20,7 @@ from .devices import (
     SECoPRecorder,
     SECoPTriggerableDevice,
     SECoPWritableDevice,
+    StopPolicy,
     format_tree,
 )
 from .protocol import SecopError
@@ -45,6 +46,7 @@ __all__ = [
     "format_tree",
     "NodeOptions",
     "ModuleOptions",
+    "StopPolicy",
     # Commands
     "SecopCommand",
     "SecopQuery",

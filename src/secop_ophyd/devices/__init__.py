@@ -22,7 +22,7 @@ from ._modules import (
     SECoPWritableDevice,
 )
 from ._node import SECoPNodeDevice
-from ._options import ModuleOptions, NodeOptions
+from ._options import ModuleOptions, NodeOptions, StopPolicy
 from ._plan_stubs import ramp_and_record
 from ._recorder import SECoPRecorder
 from ._tree import format_tree
@@ -47,6 +47,7 @@ __all__ = [
     # How to deal with them
     "NodeOptions",
     "ModuleOptions",
+    "StopPolicy",
     # Commands
     "SecopCommandBase",
     "SecopCommand",

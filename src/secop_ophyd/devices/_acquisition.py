@@ -20,7 +20,8 @@ from secop_ophyd.protocol import (
 )
 
 from ._connector import ModuleConnector, ModuleInfo
-from ._moves import STOP_TIMEOUT, StatusWatch
+from ._movable import STOP_TIMEOUT
+from ._status_watch import StatusWatch
 
 
 class AcquisitionWatch(StatusWatch):

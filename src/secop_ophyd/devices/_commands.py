@@ -27,7 +27,14 @@ from ophyd_async.core import (
 )
 
 from secop_ophyd.client import SecopClient
-from secop_ophyd.protocol import CommandDescription, ReadOnly, default_value
+from secop_ophyd.protocol import (
+    CommandDescription,
+    ReadOnly,
+    RequestTimeout,
+    default_value,
+)
+
+from ._options import StopPolicy
 
 ArgT = TypeVar("ArgT")
 ResT = TypeVar("ResT")
@@ -127,7 +134,8 @@ def execute_and_wait(
     execution, to which the replayed message is attached, and its result.
 
     :param execute: Makes the operation, is called at most once.
-    :param moves: What is to be stopped if the plan is ended meanwhile.
+    :param moves: What is to be stopped if the plan is ended meanwhile, or the
+        operation takes too long.
     :return: None if the plan is only looked at, e.g. by `summarize_plan`.
     """
     status: AsyncStatus[ResT] | None = None
@@ -141,8 +149,9 @@ def execute_and_wait(
     try:
         yield from bps.wait_for([attach])
     except BaseException as error:
-        # The plan was ended while it waited
-        if status is not None and not status.done:
+        # The plan was ended while it waited, or it took too long
+        late = isinstance(error, TimeoutError | RequestTimeout)
+        if status is not None and (late or not status.done):
             status.task.cancel()
             if moves is not None and not isinstance(error, GeneratorExit):
                 yield from bps.stop(moves)
@@ -195,9 +204,17 @@ class SecopCommandBase(Command[..., ResT], Generic[ResT]):
                     f"{self.name}: not done within {timeout:g} s"
                 ) from None
 
-        # The RunEngine stops what is set, and knows nothing of commands that move
-        moves = self.parent if isinstance(self.parent, Stoppable) else None
-        return execute_and_wait(in_time, moves if wait_for_idle else None)
+        return execute_and_wait(in_time, self._moves() if wait_for_idle else None)
+
+    def _moves(self) -> Stoppable | None:
+        """Return what the command moves, if an interruption is to stop it.
+
+        The RunEngine stops what is set, and knows nothing of commands that move.
+        """
+        connector: Any = getattr(self.parent, "connector", None)
+        if connector is None or connector.options.stop is StopPolicy.NEVER:
+            return None
+        return self.parent if isinstance(self.parent, Stoppable) else None
 
 
 class SecopCommand(SecopCommandBase[ResT], Generic[ArgT, ResT]):

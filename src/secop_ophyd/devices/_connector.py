@@ -19,7 +19,6 @@ from ophyd_async.core import (
 from secop_ophyd.client import SecopClient
 from secop_ophyd.codegen import MemberNames
 from secop_ophyd.protocol import (
-    DataInfo,
     ModuleDescription,
     NodeError,
     ParameterDescription,
@@ -158,13 +157,6 @@ class ModuleConnector(FillingConnector):
     def is_mock(self) -> bool:
         """Whether there is no node behind it."""
         return self._info is None
-
-    @property
-    def target_datainfo(self) -> DataInfo | None:
-        """Data type of the target, None if it is not known."""
-        if self._info is None:
-            return None
-        return self._info.description.parameters["target"].datainfo
 
     @property
     def stop_command(self) -> Callable[[], Any] | None:

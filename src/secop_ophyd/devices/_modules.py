@@ -27,7 +27,8 @@ from ophyd_async.core import (
 
 from ._connector import ModuleConnector, ModuleInfo
 from ._missing import Helpful
-from ._moves import SecopMovableLogic, positions, run_until_idle, wait_for_idle
+from ._movable import SecopMovableLogic, positions
+from ._status_watch import run_until_idle, wait_for_idle
 from ._stop_policy import leave_running
 
 T = TypeVar("T")
@@ -208,11 +209,11 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
         """Stop the module if it is busy, or was just told to move.
 
         Does nothing when the RunEngine calls it at the end of a plan that went
-        well: a ramp in the background goes on.
+        well: a ramp in the background goes on. `ModuleOptions.stop` can change that.
 
         :param success: Whether the move counts as done, as bluesky has it.
         """
-        if leave_running():
+        if leave_running(self._connector.options.stop):
             return
         self._stopped = success
         moving = self._move_status

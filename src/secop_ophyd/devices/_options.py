@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+
+
+class StopPolicy(Enum):
+    """When a module that is busy is stopped without anybody asking for it.
+
+    Who calls `stop` of a module, by hand or in a plan, stops it in any case.
+    """
+
+    ON_INTERRUPTION = "on interruption"
+    """When a plan fails, is aborted or pauses, and when a move takes too long. At
+    the end of a plan that went well, and during a suspension, it goes on."""
+
+    NEVER = "never"
+    """Whatever happens: it is left to its node and the user."""
+
+    ALWAYS = "always"
+    """At a suspension and at each end of a plan that has moved it, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +34,7 @@ class ModuleOptions:
         accepted; the specification says that it is busy at once, some are not.
     :param tolerate_retarget: Whether a move goes on when somebody else changes the
         target, or stops the module; without it, the move fails.
+    :param stop: When it is stopped without anybody asking for it.
     :param error_columns: Parameters, by SECoP name, whose uncertainty (the qualifier
         `e`) is recorded in a data key `<parameter>-error`; NaN if the node tells none.
     :param errors_as_nan: Whether a float in error reads as NaN, so that a run goes
@@ -25,6 +44,7 @@ class ModuleOptions:
     move_timeout: float | None = None
     grace: float = 0.5
     tolerate_retarget: bool = False
+    stop: StopPolicy = StopPolicy.ON_INTERRUPTION
     errors_as_nan: bool = False
     error_columns: Collection[str] = ()
 

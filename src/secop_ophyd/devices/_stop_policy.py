@@ -13,22 +13,28 @@ from types import FrameType
 
 from bluesky.run_engine import RunEngine
 
+from ._options import StopPolicy
+
 # The function of the RunEngine that stops what was moved, bluesky 1.15
 _STOPS_ALL = "_stop_movable_objects"
 
 
-def leave_running() -> bool:
-    """Tell whether a stop was called because all is well.
+def leave_running(policy: StopPolicy) -> bool:
+    """Tell whether a stop that is being called is to be ignored.
 
-    :return: True if the RunEngine calls it at the end of a plan that succeeded, or
-        at a suspension. False if it is anything else, or if that cannot be told:
-        stopping is the safe side.
+    :param policy: When the module is to be stopped.
+    :return: False if anybody but the RunEngine calls it. Else what the policy says;
+        by default, True at the end of a plan that succeeded and at a suspension,
+        False if it is anything else, or if that cannot be told: stopping is the
+        safe side.
     """
     frame: FrameType | None = inspect.currentframe()
     while frame is not None and frame.f_code.co_name != _STOPS_ALL:
         frame = frame.f_back
     if frame is None:
         return False
+    if policy is not StopPolicy.ON_INTERRUPTION:
+        return policy is StopPolicy.NEVER
     engine = frame.f_locals.get("self")
     if not isinstance(engine, RunEngine):
         return False
