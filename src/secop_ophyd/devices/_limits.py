@@ -27,7 +27,7 @@ def check_target(module: ModuleInfo, target: Any) -> None:
     if not isinstance(info, NumberInfo):
         return
     unit = f" {info.unit}" if info.unit else ""
-    margin = info.resolution(value)
+    margin = info.resolution(value) / 2
     for name, low, high in _limits(module):
         if low is not None and value < low - margin:
             raise RangeError(f"{value}{unit} is below {low}{unit} of {name}")
