@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
@@ -35,6 +36,8 @@ from secop_ophyd.protocol import (
 )
 
 from ._options import StopPolicy
+
+_log = logging.getLogger(__package__)
 
 ArgT = TypeVar("ArgT")
 ResT = TypeVar("ResT")
@@ -148,15 +151,19 @@ def execute_and_wait(
 
     try:
         yield from bps.wait_for([attach])
+        return status.result() if status is not None else None  # type: ignore[return-value]
     except BaseException as error:
         # The plan was ended while it waited, or it took too long
         late = isinstance(error, TimeoutError | RequestTimeout)
         if status is not None and (late or not status.done):
             status.task.cancel()
             if moves is not None and not isinstance(error, GeneratorExit):
-                yield from bps.stop(moves)
+                try:
+                    yield from bps.stop(moves)
+                except Exception as failure:
+                    # Raised, it would hide why the plan was ended
+                    _log.error("%s could not be stopped: %s", moves, failure)
         raise
-    return status.result() if status is not None else None  # type: ignore[return-value]
 
 
 class SecopCommandBase(Command[..., ResT], Generic[ResT]):

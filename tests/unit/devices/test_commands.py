@@ -16,7 +16,7 @@ from secop_ophyd.devices import (
     SECoPNodeDevice,
     SecopQuery,
 )
-from secop_ophyd.protocol import Impossible, RangeError, WrongType
+from secop_ophyd.protocol import Impossible, RangeError, RequestTimeout, WrongType
 
 from .builders import KELVIN, PID, SWITCH, command, drivable, module, report
 from .test_moves import sent, tell
@@ -222,11 +222,116 @@ def test_timeouts(lab):
     fake = lab.serve(structure())
     c = lab.connect(fake).c
     lab.call(fake.on_command, "c:reset", lambda: tell(fake, 300))
+    lab.call(fake.on_command, "c:stop", lambda: tell(fake, 100))
     with pytest.raises(TimeoutError, match="node-c-reset.*0.05 s"):
         lab.engine(c.reset(wait_for_idle=True, timeout=0.05))
     lab.call(fake.reply_raw, "do c:info", None)
     with pytest.raises(Exception, match="0.05 s"):
         lab.engine(c.info(timeout=0.05))
+
+
+def test_a_timeout_is_raised_even_if_the_stop_fails(lab, caplog):
+    fake = lab.serve(structure())
+    c = lab.connect(fake).c
+
+    def refuse():
+        raise Impossible("jammed")
+
+    lab.call(fake.on_command, "c:reset", lambda: tell(fake, 300))
+    lab.call(fake.on_command, "c:stop", refuse)
+    with pytest.raises(TimeoutError, match="node-c-reset.*0.05 s"):
+        lab.engine(c.reset(wait_for_idle=True, timeout=0.05))
+    assert "could not be stopped" in caplog.text
+    assert "jammed" in caplog.text
+
+
+def test_a_command_that_nobody_answers_is_stopped(lab):
+    fake = lab.serve(structure())
+    c = lab.connect(fake, options=NodeOptions(timeout=0.1)).c
+    lab.call(tell, fake, 300)
+    lab.call(fake.reply_raw, "do c:reset", None)
+    lab.call(fake.on_command, "c:stop", lambda: tell(fake, 100))
+    with pytest.raises(RequestTimeout, match="c:reset.*0.1 s"):
+        lab.engine(c.reset(wait_for_idle=True))
+    assert sent(fake, "do") == ["do c:reset", "do c:stop"]
+
+
+def test_a_command_that_is_refused_stops_nothing(lab):
+    fake = lab.serve(structure())
+    c = lab.connect(fake).c
+
+    def refuse():
+        raise Impossible("it is ramping")
+
+    lab.call(tell, fake, 300)
+    lab.call(fake.on_command, "c:reset", refuse)
+    with pytest.raises(Impossible, match="it is ramping"):
+        lab.engine(c.reset(wait_for_idle=True))
+    assert sent(fake, "do") == ["do c:reset"]
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_waiting_for_idle_has_no_ceiling(lab, timeout):
+    # Longer than the node's time-out for replies, which is 10 s by default
+    fake = lab.serve(structure())
+    c = lab.connect(fake, options=NodeOptions(timeout=0.2)).c
+
+    def home():
+        tell(fake, 300, "homing")
+        asyncio.get_running_loop().call_later(0.6, tell, fake, 100)
+
+    lab.call(fake.on_command, "c:reset", home)
+    lab.engine(c.reset(wait_for_idle=True, timeout=timeout))
+    assert fake.value("c:status")[0] == 100
+
+
+def test_a_command_may_take_longer_than_other_replies(lab):
+    fake = lab.serve(structure())
+    c = lab.connect(fake, options=NodeOptions(timeout=0.1)).c
+
+    async def info():
+        await asyncio.sleep(0.3)
+        return "well"
+
+    lab.call(fake.on_command, "c:info", info)
+    assert lab.engine(c.info(timeout=5)).plan_result == "well"
+    with pytest.raises(RequestTimeout, match="c:info.*0.1 s"):
+        lab.engine(c.info())
+
+
+def test_a_pause_while_it_waits_for_idle_does_not_execute_it_twice(lab):
+    fake = lab.serve(structure())
+    c = lab.connect(fake).c
+    lab.call(fake.on_command, "c:reset", lambda: tell(fake, 300, "resetting"))
+
+    def plan():
+        yield from bps.checkpoint()
+        yield from c.reset(wait_for_idle=True)
+        return fake.value("c:status")[0]
+
+    lab.when(fake, "do c:reset", lab.engine.request_pause)
+    with pytest.raises(RunEngineInterrupted):
+        lab.engine(plan())
+    assert fake.value("c:status")[0] == 300  # the RunEngine stops only what was set
+    lab.later(tell, fake, 100)
+    assert lab.engine.resume().plan_result == 100
+    assert sent(fake, "do") == ["do c:reset"]
+
+
+def test_a_lost_connection_while_it_waits_for_idle(lab):
+    fake = lab.serve(structure())
+    c = lab.connect(fake).c
+
+    def lose():
+        tell(fake, 300)
+        task = asyncio.get_running_loop().create_task(fake.drop_connections())
+        lost.append(task)
+
+    lost = []
+    lab.call(fake.on_command, "c:reset", lose)
+    with pytest.raises(ConnectionError):
+        lab.engine(c.reset(wait_for_idle=True))
+    assert sent(fake, "do") == ["do c:reset"]
 
 
 def test_a_pause_does_not_execute_it_twice(lab):
