@@ -1,6 +1,7 @@
 """Moves in plans: what the RunEngine makes of them, and what stops them."""
 
 import asyncio
+import time
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
@@ -8,6 +9,8 @@ import pytest
 from bluesky.preprocessors import monitor_during_wrapper, run_wrapper
 from bluesky.simulators import check_limits
 from bluesky.utils import FailedStatus, ProgressBarManager, RunEngineInterrupted
+
+from secop_ophyd.protocol import ConnectionLost
 
 from .builders import KELVIN, SWITCH, drivable, parameter, readable, report, writable
 from .test_moves import sent, tell
@@ -97,6 +100,30 @@ def test_a_failure_elsewhere_stops_it(lab, fake, node):
         lab.engine(plan())
     assert sent(fake, "do") == ["do c:stop"]
     assert status(fake) == 100
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_socket_that_is_cut(lab, fake, node, reset):
+    lab.call(fake.drive, "c", 60)
+    cut = []
+
+    async def drop():
+        cut.append(time.monotonic())
+        fake.stop_listening()
+        await fake.drop_connections(reset=reset)
+
+    lab.when(fake, "change c:target", lambda: lab.run(drop()))
+    with pytest.raises(FailedStatus) as info:
+        lab.engine(bps.mv(node.c, 300))
+    assert time.monotonic() - cut[0] < 2
+    assert isinstance(info.value.__cause__, ConnectionLost)
+    with pytest.raises(ConnectionLost):
+        lab.engine(bps.rd(node.c.value))
+    started = time.monotonic()
+    with pytest.raises(FailedStatus):
+        lab.engine(bps.mv(node.c, 20))
+    assert time.monotonic() - started < 2
+    assert not sent(fake, "do")
 
 
 def test_a_failed_move_ends_the_plan(lab, fake, node):
