@@ -51,10 +51,6 @@ class StatusWatch:
     def _updated(self, reading: Reading) -> None:
         self._remember(reading)
         self.was_busy |= self.busy
-        error = reading.error
-        if error is not None and not isinstance(error, NodeError):
-            # Even if the node is back at once: it may have forgotten everything
-            self.fail(error.with_traceback(None))
         self._changed.set()
 
     def _remember(self, reading: Reading) -> None:

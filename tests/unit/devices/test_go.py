@@ -67,6 +67,7 @@ async def test_being_prepared_is_not_being_there(fake: FakeNode, node: Any) -> N
     fake.on_command("c:go", go)
     await node.c.set(20.0)
     assert await node.c.value.get_value() == 20.0
+    assert "read c:target" not in fake.requests  # nothing looked odd
 
 
 async def test_a_writable_goes_too(fake: FakeNode, node: Any) -> None:
