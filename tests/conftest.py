@@ -115,6 +115,10 @@ def RE() -> Iterator[RunEngine]:
     engine.loop.call_soon_threadsafe(engine.loop.stop)
     engine._th.join(5)
     engine.loop.close()
+    # That which waits for Ctrl-C is told to end, and may take a moment
+    for thread in threading.enumerate():
+        if "_watch_request" in thread.name:
+            thread.join(5)
     assert not left, f"tasks left in the RunEngine's loop: {left}"
 
 
