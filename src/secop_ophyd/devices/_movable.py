@@ -86,8 +86,8 @@ class SecopMovableLogic(MovableLogic[Any]):
         move, self._last = self._last, None
         info = self.module.info
         with StatusWatch(info, 0.0) as watch:
-            may_move = watch.busy or watch.code is None or (move and move.pending)
-            if not may_move:
+            idle = await watch.refresh() and watch.code is not None and not watch.busy
+            if idle and not (move and move.pending):
                 return
             send_stop = self.module.stop_command
             if send_stop is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, TypeVar
 
 import numpy as np
@@ -110,6 +111,7 @@ class Move:
         except NodeError:
             self.pending = False  # refused, here or there
             raise
+        await self._watch.refresh()
 
     def _has(self, command: str) -> bool:
         found = self._module.description.commands.get(command)
@@ -144,10 +146,9 @@ class Move:
         """
         if self._arrived():
             return
-        try:
-            await self._module.client.read(self._module.name, "target")
-        except NodeError:
-            pass  # one that cannot be read
+        await self._read("target")
+        if not self._module.client.activated:
+            await self._read("value")
         await self._watch.until_not_busy()
         if self._watch.was_busy and self._left() > ODD:
             self._watch.was_busy = self._watch.busy
@@ -155,6 +156,8 @@ class Move:
             await self._watch.until_not_busy()
         elif not self._watch.was_busy and not self._has("stop"):
             return  # a Writable, whose value may follow as it likes
+        if self.disowned:
+            return
         if self._left() > FAR and not is_failure(self._watch.code or 0):
             self._module.client.log.warning(
                 "%s: done, but less than half of the way to %s: %s; "
@@ -163,6 +166,10 @@ class Move:
                 self._target,
                 self.where(),
             )
+
+    async def _read(self, name: str) -> None:
+        with contextlib.suppress(NodeError):  # one that cannot be read
+            await self._module.client.read(self._module.name, name)
 
     def _arrived(self) -> bool:
         value = self._value.reading

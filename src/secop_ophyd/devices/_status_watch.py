@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from secop_ophyd.client import Reading
 from secop_ophyd.protocol import (
     NodeError,
+    SecopError,
     describe_status,
     is_busy,
     is_failure,
@@ -31,6 +32,7 @@ class StatusWatch:
     """
 
     def __init__(self, module: ModuleInfo, grace: float):
+        self._module = module
         self._parameter = module.client.parameter(module.name, "status")
         self._grace = grace
         self._changed = asyncio.Event()
@@ -76,6 +78,19 @@ class StatusWatch:
         # The last one that was known, if there is no connection
         code, text = self._last
         return f"{describe_status(code)} {text!r}" if text else describe_status(code)
+
+    async def refresh(self) -> bool:
+        """Ask for the status if the node does not send updates by itself.
+
+        :return: Whether what is known is of now.
+        """
+        if self._module.client.activated:
+            return True
+        try:
+            await self._module.client.read(self._module.name, "status")
+        except SecopError:
+            return False
+        return True
 
     def fail(self, error: Exception) -> None:
         """Let who waits fail; the first reason counts.
@@ -145,6 +160,7 @@ async def run_until_idle(
     with StatusWatch(connector.info, grace) as watch:
         watch.was_busy = False
         result = await operation()
+        await watch.refresh()
         if not watch.was_busy:
             await watch.until_busy(grace)
         await _idle(name, watch)
@@ -162,6 +178,7 @@ async def wait_for_idle(name: str, connector: ModuleConnector) -> None:
     if connector.is_mock:
         return
     with StatusWatch(connector.info, connector.options.grace) as watch:
+        await watch.refresh()
         await _idle(name, watch)
 
 

@@ -9,8 +9,9 @@ import bluesky.plan_stubs as bps
 import pytest
 from bluesky.utils import FailedStatus, RunEngineInterrupted
 
+from secop_ophyd.client import _poller
 from secop_ophyd.devices import ModuleOptions, NodeOptions
-from secop_ophyd.protocol import CommunicationFailed, RequestTimeout
+from secop_ophyd.protocol import CommunicationFailed, RequestTimeout, SecopError
 from secop_ophyd.testing import FakeNode
 
 from .builders import command, drivable, report
@@ -240,3 +241,63 @@ def test_an_abort_stops_what_a_command_has_started(lab: Any) -> None:
         lab.engine(node.c.go(wait_for_idle=True))
     lab.engine.abort()
     assert stops(fake) == 1
+
+
+# Nodes that send no updates
+
+
+@pytest.fixture
+async def silent(serve: Any) -> FakeNode:
+    fake = await serve(structure())
+    fake.reply_raw("activate", b'error_activate  ["NotImplemented","no",{}]\n')
+    return fake
+
+
+@pytest.mark.parametrize("interval", [0.02, 0.3])
+async def test_a_move_without_updates(
+    silent: FakeNode, connect: Any, monkeypatch: pytest.MonkeyPatch, interval: float
+) -> None:
+    monkeypatch.setattr(_poller, "INTERVAL", interval)
+    node = await connect(silent)
+    silent.drive("c", 0.7)  # longer than the grace
+    for target in (100, 50):
+        await node.c.set(target)
+        assert silent.value("c:value") == target
+        assert await node.c.value.get_value() == target
+
+
+async def test_a_stop_without_updates(
+    silent: FakeNode, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await connect(silent)
+    silent.drive("c", 60)
+    await node.c.stop()
+    assert stops(silent) == 0
+    # A ramp in the background, of which nothing is heard
+    await node.c.target.set(100)
+    await node.c.stop()
+    assert stops(silent) == 1
+    await node.c.stop()
+    assert stops(silent) == 1
+    silent.reply_raw("read c:status", b'error_read c:status ["IsError","no",{}]\n')
+    with pytest.raises(SecopError):  # it may go on for all we know
+        await node.c.stop()
+    assert stops(silent) == 2
+
+
+async def test_waiting_for_idle_without_updates(
+    silent: FakeNode, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_poller, "INTERVAL", 0.02)
+    node = await connect(silent)
+    silent.on_command("c:go", lambda: silent.set_json("c:status", [300, "going"]))
+    loop = asyncio.get_running_loop()
+    for start in (node.c.go.execute, asyncio.sleep):
+        silent.set_json("c:status", [300, "going"])
+        await node.client.ping()
+        loop.call_later(0.1, silent.set_json, "c:status", [100, "done"])
+        if start is asyncio.sleep:
+            await node.c.wait_for_idle()
+        else:
+            await node.c.run_until_idle(start)
+        assert silent.value("c:status")[0] == 100
