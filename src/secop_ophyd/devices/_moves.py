@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any, TypeVar
 
@@ -31,6 +32,14 @@ FAR = 0.5
 """With more of the way left than this, a move that is done is worth a warning."""
 
 
+EXPLAIN = 0.1
+"""How long a module may take to be in error after it has changed its target, in s."""
+
+
+class _RetargetError(Exception):
+    """Somebody else has changed the target."""
+
+
 class Move:
     """One move of a module, watched from before its target is sent.
 
@@ -56,7 +65,8 @@ class Move:
         self._last: Any = None
         # Whether the module may be on its way, or get there yet
         self.pending = False
-        # Set when it is we who change the target again, or stop the module
+        # Set when it is we who change the target again or stop the module, and when it
+        # does not matter any more who did
         self.disowned = False
 
     async def run(self) -> None:
@@ -73,7 +83,10 @@ class Move:
         )
         try:
             with self._watch:
-                await self._run()
+                try:
+                    await self._run()
+                except _RetargetError as error:
+                    await self._explain(error)
         except SecopError as error:
             failed = self._failed(type(error), str(error))
             failed.report = error.report
@@ -91,10 +104,24 @@ class Move:
         self.pending = False
         if not self.disowned and not self._options.tolerate_retarget:
             await self._confirm()
+        self._check_status()
+
+    def _check_status(self) -> None:
         code = self._watch.code
         if code is not None and is_failure(code):
             group = StatusGroup.ERROR if code >= 400 else StatusGroup.DISABLED
             raise self._failed(RuntimeError, f"the module is in {group.name}")
+
+    async def _explain(self, retargeted: _RetargetError) -> None:
+        """Fail with what has changed the target: also a module that fails may do it."""
+        self.pending = False
+        self.disowned = True
+        self._watch.forgive()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXPLAIN):
+                await self._watch.until_not_busy()
+        self._check_status()
+        raise self._failed(RuntimeError, str(retargeted))
 
     async def _begin(self) -> None:
         client, name = self._module.client, self._module.name
@@ -134,7 +161,7 @@ class Move:
             reading.value, self._accepted[0]
         ):
             why = f"somebody else has set the target to {reading.value}"
-            self._watch.fail(self._failed(RuntimeError, why))
+            self._watch.fail(_RetargetError(why))
 
     async def _confirm(self) -> None:
         """Look for a stop by somebody else, if the value is not at the target.

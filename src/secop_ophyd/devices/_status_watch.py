@@ -100,6 +100,10 @@ class StatusWatch:
         self._failure = self._failure or error
         self._changed.set()
 
+    def forgive(self) -> None:
+        """Forget what it was told to fail with."""
+        self._failure = None
+
     def check(self) -> None:
         """Raise what it was told to fail with."""
         if self._failure is not None:

@@ -82,7 +82,7 @@ async def test_each_failure_tells_all(fake: FakeNode, node: Any, how: str) -> No
         case "stop":
             fake.set("c:target", 12.5)
             tell(fake, 100, "stopped")
-            words += ["somebody else", "12.5", "'ramping'"]
+            words += ["somebody else", "12.5", "100 (IDLE) 'stopped'"]
         case "lost":
             await lose(fake, node)
             words += ["connection was lost", "last seen", "370 (BUSY) 'ramping'"]
@@ -101,6 +101,37 @@ async def test_each_failure_tells_all(fake: FakeNode, node: Any, how: str) -> No
     text = await failure(status)
     for word in words:
         assert word in text
+
+
+async def test_an_error_explains_the_target(fake: FakeNode, node: Any) -> None:
+    status = await on_the_way(fake, node)
+    # A module may give up its target when it fails, before it says why
+    fake.set("c:target", 12.5)
+    await settle(node)
+    tell(fake, 400, "blocked")
+    text = await failure(status)
+    assert "in ERROR: status 400 (ERROR) 'blocked'" in text
+    assert "somebody" not in text
+
+
+async def test_a_target_that_is_lost_with_the_connection(
+    fake: FakeNode, node: Any
+) -> None:
+    status = await on_the_way(fake, node)
+    fake.set("c:target", 12.5)
+    await lose(fake, node)
+    assert "node-c: moving to 100.0 failed" in await failure(status)
+
+
+async def test_nothing_is_stopped_that_somebody_else_has_stopped(
+    fake: FakeNode, node: Any
+) -> None:
+    status = await on_the_way(fake, node)
+    fake.set("c:target", 12.5)
+    tell(fake, 100, "stopped")
+    await failure(status)
+    await node.c.stop()
+    assert "do c:stop" not in fake.requests
 
 
 async def test_a_lost_connection_has_its_class(fake: FakeNode, node: Any) -> None:
