@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from typing import Any
+from typing import Any, NamedTuple
 
 from bluesky.protocols import HasHints, HasName, Hints, Reading
 from event_model import DataKey
 from ophyd_async.core import (
     AsyncConfigurable,
     AsyncReadable,
+    NotConnectedError,
     SignalR,
     StandardReadableFormat,
 )
 
-from secop_ophyd.protocol import ConnectionLost, SecopError
+from secop_ophyd.protocol import ConnectionLost, RequestTimeout, SecopError
 
 from ._backend import SecopSignalBackend
 from ._columns import (
@@ -40,6 +41,17 @@ CONFIG_ERRORS = "config_errors"
 """Data key for what is left out of a configuration, and why."""
 CONFIG_EXACT = "config_exact"
 """Data key for the exact numbers that an archive of JSON does not hold."""
+
+
+class Unreadable(NamedTuple):
+    """Something that has no value.
+
+    :param name: Name of the signal.
+    :param reason: Why.
+    """
+
+    name: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -137,14 +149,30 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
     async def read(self) -> dict[str, Reading[Any]]:
         readings: dict[str, Reading[Any]] = {}
         for item in self._read_items:
-            try:
-                readings |= await item.read()
-            except SecopError as error:
-                if not self._becomes_nan(item, error):
-                    raise
-                nan = _nan(error, item.backend.origin.failed_at)
-                readings |= item.spread(nan)
+            readings |= await self._read_item(item)
         return readings
+
+    async def _read_item(self, item: Item) -> dict[str, Reading[Any]]:
+        try:
+            return await item.read()
+        except SecopError as error:
+            if not self._becomes_nan(item, error):
+                raise
+            return item.spread(_nan(error, item.backend.origin.failed_at))
+
+    async def find_unreadable(self) -> Unreadable | None:
+        """Return what a reading would fail of, None if it would not.
+
+        A node that is not there, or does not answer, is none of its errors.
+        """
+        for item in self._read_items:
+            try:
+                await self._read_item(item)
+            except (ConnectionLost, RequestTimeout, NotConnectedError):
+                return None
+            except Exception as error:  # as odd as it may be, it costs this module only
+                return Unreadable(item.signal.name, _reason(error))
+        return None
 
     def _becomes_nan(self, item: Item, error: SecopError) -> bool:
         return (

@@ -24,7 +24,7 @@ from secop_ophyd.protocol import CommandDescription
 
 from ._backend import SecopSignalBackend
 from ._commands import SecopCommandBackend, command_type
-from ._contents import Contents, Item
+from ._contents import Contents, Item, Unreadable
 from ._sources import PropertySource, Source
 
 _Format = StandardReadableFormat
@@ -112,6 +112,12 @@ class FillingConnector(DeviceConnector):
     def items(self) -> list[Item]:
         """What the device contributes to documents; nothing before it is connected."""
         return [] if self._contents is None else self._contents.items
+
+    async def find_unreadable(self) -> Unreadable | None:
+        """Return what a reading of the device would fail of, None if it would not."""
+        return (
+            None if self._contents is None else await self._contents.find_unreadable()
+        )
 
     def bind_signal(
         self,

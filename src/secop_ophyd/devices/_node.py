@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bluesky.protocols import Triggerable
+from event_model import DataKey
 from ophyd_async.core import AsyncStatus, DeviceMock, StandardReadable
 
 from secop_ophyd.client import SecopClient
@@ -141,12 +142,33 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is odd about the node, and what became of it."""
+        """What is odd about the node, and what became of it.
+
+        While it is staged, also which modules are left out of its readings.
+        """
         return self._connector.problems
 
     @AsyncStatus.wrap
+    async def stage(self) -> None:
+        """Prepare for a plan, as bluesky does for each plan that uses a module.
+
+        Modules without value are left out of the readings of the node until it is
+        unstaged. While it is not staged, and for the modules by themselves, they
+        let the reading fail.
+        """
+        await super().stage()
+        await self._connector.stage()
+
+    async def describe(self) -> dict[str, DataKey]:
+        self._connector.warn_of_left_out()
+        return await super().describe()
+
+    @AsyncStatus.wrap
     async def trigger(self) -> None:
-        """Let the node read the values of all its modules from the hardware."""
+        """Let the node read the values of all its modules from the hardware.
+
+        Those that are left out of its readings are not asked.
+        """
         await self._connector.trigger()
 
     def class_from_instance(self, path: str | Path | None = None) -> Path:

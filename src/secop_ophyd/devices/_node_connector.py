@@ -37,8 +37,8 @@ from secop_ophyd.protocol import (
 from ._classes import MODULE_CLASSES
 from ._connector import ModuleConnector, ModuleInfo
 from ._contents import READ
-from ._detectors import AcquiringDevice, OwnReadings
 from ._filling import FillingConnector, must_fit
+from ._left_out import NodePart
 from ._logs import NodeLog
 from ._modules import SECoPBaseDevice
 from ._options import NodeOptions
@@ -70,7 +70,7 @@ class NodeConnector(FillingConnector):
     ):
         super().__init__()
         self.address = address
-        self.problems: tuple[Problem, ...] = ()
+        self._odd: tuple[Problem, ...] = ()
         self.forced = False
         self.given_up = False
         self._prefix = prefix
@@ -83,6 +83,9 @@ class NodeConnector(FillingConnector):
         self._attempt: asyncio.Task[None] | None = None
         # The devices of the modules that the node has, by SECoP name
         self._modules: dict[str, SECoPBaseDevice] = {}
+        # What they contribute to it, by SECoP name
+        self._parts: dict[str, NodePart] = {}
+        self._must_warn = False
 
     def _child_connector(self) -> DeviceConnector:
         return ModuleConnector()
@@ -266,7 +269,7 @@ class NodeConnector(FillingConnector):
         child = dict(device.children())[attribute]
         if not isinstance(child, SECoPBaseDevice):
             raise TypeError(f"annotated as {type(child).__name__}, which is no module")
-        part = OwnReadings(child) if isinstance(child, AcquiringDevice) else child
+        self._parts[module.name] = part = NodePart(child)
         device.add_readables([part], StandardReadableFormat.CHILD)  # type: ignore[list-item]
         self._modules[module.name] = child
         return child
@@ -284,7 +287,7 @@ class NodeConnector(FillingConnector):
         return [Problem("", "", text)]
 
     def _report(self, problems: list[Problem]) -> None:
-        self.problems = tuple(problems)
+        self._odd = tuple(problems)
         if problems:
             more = "" if len(problems) == 1 else f" and {len(problems) - 1} more"
             self._log.warning(
@@ -294,13 +297,44 @@ class NodeConnector(FillingConnector):
                 more,
             )
 
+    # Readings
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is odd about the node, and the modules that are left out at present."""
+        return self._odd + self._left_out
+
+    @property
+    def _left_out(self) -> tuple[Problem, ...]:
+        text = "is left out of the readings of the node: {}".format
+        return tuple(
+            Problem(name, "", text(part.missing.reason))
+            for name, part in self._parts.items()
+            if part.missing is not None
+        )
+
+    async def stage(self) -> None:
+        """Decide which modules are left out of the readings: those without value."""
+        await asyncio.gather(*(part.decide() for part in self._parts.values()))
+        self._must_warn = True
+
+    def warn_of_left_out(self) -> None:
+        """Tell which modules are left out, once after each `stage`.
+
+        It is staged for plans that read a few modules as well, which miss nothing.
+        """
+        if self._must_warn and (problems := self._left_out):
+            text = "; ".join(str(problem) for problem in problems)
+            self._log.warning("%s: %s", self.address, text)
+        self._must_warn = False
+
     async def trigger(self) -> None:
         """Let the node read the values of all modules from the hardware.
 
         It begins no acquisition: which ones would go together is for the plan to say.
         """
         if self._options.trigger:
-            modules = self._modules.values()
+            modules = [p.module for p in self._parts.values() if p.missing is None]
             await asyncio.gather(
                 *(m.connector.trigger() for m in modules if hasattr(m, "trigger"))
             )

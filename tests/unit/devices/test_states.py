@@ -119,7 +119,7 @@ async def test_an_error_of_a_signal_ends_a_plan_with_these_words(lab):
     node = lab.connect(fake)
     lab.call(fake.set_error, "t:value", "HardwareError", "sensor is open")
     with pytest.raises(FailedStatus) as info:
-        lab.engine(count([node]))
+        lab.engine(count([node.t]))
     assert "sensor is open" in str(info.value.__cause__)
     assert lab.named("event") == []
 
