@@ -9,7 +9,12 @@ from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd_async.core import Callback, NotConnectedError, SignalBackend
 
+from secop_ophyd.protocol import SecopError
+
+from ._reading import SignalReading
 from ._sources import NoSource, Source
+
+Listener = Callable[[SignalReading], None]
 
 
 class SecopSignalBackend(SignalBackend[Any]):
@@ -26,20 +31,32 @@ class SecopSignalBackend(SignalBackend[Any]):
         super().__init__(None if datatype is Any else datatype)
         self.annotated: Any = datatype
         self.origin: Source = NoSource()
-        self._callback: Callback[Reading[Any]] | None = None
-        self._unsubscribe: Callable[[], None] | None = None
+        # Who listens, and what ends it
+        self._listeners: dict[Listener, Callable[[], None]] = {}
+        self._end_callback: Callable[[], None] | None = None
 
     def bind(self, origin: Source) -> None:
         """Say where the values come from, at each connect.
 
         :param origin: A source that fits `annotated`.
         """
-        callback = self._callback
-        self.set_callback(None)
+        for end in self._listeners.values():
+            end()
         self.origin = origin
         self.datatype = origin.datatype
-        if callback is not None:
-            self.set_callback(callback)
+        self._listeners = {x: origin.subscribe(x) for x in self._listeners}
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell each reading to a listener, the last one at once.
+
+        Listeners of the signal hear nothing any more of a reading when one of them
+        has failed. Those from here do not depend on others.
+
+        :param listener: The function, which is no listener yet.
+        :return: A function that ends it.
+        """
+        self._listeners[listener] = self.origin.subscribe(listener)
+        return lambda: self._listeners.pop(listener)()
 
     def source(self, name: str, read: bool) -> str:
         return self.origin.uri
@@ -67,11 +84,21 @@ class SecopSignalBackend(SignalBackend[Any]):
         return await self.get_value()
 
     def set_callback(self, callback: Callback[Reading[Any]] | None) -> None:
-        if callback is not None and self._callback is not None:
+        if callback is not None and self._end_callback is not None:
             raise RuntimeError("Cannot set a callback when one is already set")
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = None
-        self._callback = callback
+        if self._end_callback is not None:
+            self._end_callback()
+            self._end_callback = None
         if callback is not None:
-            self._unsubscribe = self.origin.subscribe(callback)  # type: ignore[arg-type]
+            tell: Callable[[Any], None] = callback
+            self._end_callback = self.subscribe(lambda reading: _tell(tell, reading))
+
+
+def _tell(function: Callable[[Any], None], reading: SignalReading) -> None:
+    """Tell a reading to whoever may take its value, even if there is none."""
+    try:
+        function(reading)
+    except SecopError as error:
+        # A monitor of bluesky takes it, and has no event then; the log has the reason
+        if error is not reading.error:
+            raise

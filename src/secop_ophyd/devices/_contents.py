@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from ._columns import (
     is_clipped,
     to_json_text,
 )
-from ._reading import INVALID
+from ._reading import INVALID, SignalReading
 
 _Format = StandardReadableFormat
 HINTED = (_Format.HINTED_SIGNAL, _Format.HINTED_UNCACHED_SIGNAL)
@@ -239,30 +240,32 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         :param log: Where updates without value are reported.
         :return: A function that ends it.
         """
-        latest: dict[str, dict[str, Reading[Any]]] = {}
-        items = {item.signal.name: item for item in self._read_items}
+        items = self._read_items
+        latest: dict[int, dict[str, Reading[Any]]] = {}
 
-        def updated(readings: dict[str, Reading[Any]]) -> None:
-            ((name, reading),) = readings.items()
+        def updated(index: int, reading: SignalReading) -> None:
+            latest.pop(index, None)  # it must not be told again if there is none now
             try:
-                latest[name] = items[name].spread(reading)
+                latest[index] = items[index].spread(reading)  # type: ignore[arg-type]
             except SecopError as error:
                 # An event cannot have a missing value; the log has the reason
-                log.debug("%s: no event: %s", name, error)
-                latest.pop(name, None)
+                log.debug("%s: no event: %s", items[index].signal.name, error)
                 return
             if len(latest) == len(items):
+                readings = (latest[i] for i in range(len(items)))
                 try:
-                    function({k: r for rs in latest.values() for k, r in rs.items()})
+                    function({k: r for rs in readings for k, r in rs.items()})
                 except Exception:  # the other listeners of the signal go on
                     log.exception("%s: a listener failed", self.name)
 
-        for item in items.values():
-            item.signal.subscribe_reading(updated)
+        ends = [
+            item.backend.subscribe(partial(updated, index))
+            for index, item in enumerate(items)
+        ]
 
         def unsubscribe() -> None:
-            for item in items.values():
-                item.signal.clear_sub(updated)
+            for end in ends:
+                end()
 
         return unsubscribe
 
