@@ -82,7 +82,7 @@ class SecopClient:
             self.address, self.log, self.options, lambda: self._poller.check()
         )
         self._link = Link(self.address, self.options, self.log, self._parameters)
-        self._poller = Poller(self._parameters, self._has_to_ask, self._ask)
+        self._poller = Poller(self._parameters, lambda: self.has_to_ask, self._ask)
         self._link.on_state(lambda _: self._poller.check())
         self._pings = 0
 
@@ -128,7 +128,9 @@ class SecopClient:
         """Whether the node sends updates; one that does not has to be asked."""
         return self._link.activated
 
-    def _has_to_ask(self) -> bool:
+    @property
+    def has_to_ask(self) -> bool:
+        """Whether it asks for what has listeners, as the node sends no updates."""
         return self.state is ConnectionState.CONNECTED and not self.activated
 
     @property
@@ -337,6 +339,26 @@ class SecopClient:
         :raises RequestTimeout: If it does not answer in time.
         :raises ConnectionLost: If there is no connection.
         """
+        reading = await self.result(module, command, argument, timeout=timeout)
+        return None if reading is None else reading.value
+
+    async def result(
+        self,
+        module: str,
+        command: str,
+        argument: Any = None,
+        *,
+        timeout: float | None = None,
+    ) -> Reading | None:
+        """Execute a command and return its result with the time of it.
+
+        :param module: Name of the module.
+        :param command: Name of the command.
+        :param argument: A value of the type of its argument; None if it has none.
+        :param timeout: Seconds to wait, None for the default of the node.
+        :return: A reading with its result; None if it has none.
+        :raises SecopError: As `do`.
+        """
         description = self.command(module, command)
         where = f"{self.address} {description.specifier}"
         data: tuple[Any, ...] = ()
@@ -357,7 +379,7 @@ class SecopClient:
         if description.result is None:
             return None
         with _located(where):
-            return read_report(reply.data, description.result, time.time()).value
+            return read_report(reply.data, description.result, time.time())
 
     async def ping(self, *, timeout: float | None = None) -> Pong:
         """Ask the node whether it is alive.

@@ -204,7 +204,7 @@ class Parameter:
             self._raw = data
             return
         self._raw, self._arrived, self._is_decoded = data, time.time(), False
-        if self._listeners and not _is_same(self.reading, before):
+        if self._listeners:
             self._notify(self.reading)
 
     def update_error(self, data: bytes) -> None:
@@ -277,15 +277,3 @@ class Parameter:
                 listener(reading)
             except Exception:
                 self._log.exception("%s: a listener failed", self)
-
-
-def _is_same(new: Reading, old: Reading | None) -> bool:
-    """Tell whether the node has sent a reading a second time."""
-    if old is None or new.error or old.error or not new.has_node_time:
-        return False
-    if new.timestamp != old.timestamp:
-        return False
-    try:
-        return bool(new.value == old.value)
-    except ValueError:  # arrays: telling them twice is no harm
-        return False

@@ -166,6 +166,9 @@ class Parameters:
 
 
 def _same_data(new: ParameterDescription, old: ParameterDescription) -> bool:
-    return (new.datainfo, new.readonly) == (old.datainfo, old.readonly) and (
-        new.constant is old.constant or new.constant == old.constant
+    # Constants as they were sent: arrays cannot be compared
+    return (new.datainfo, new.readonly, new.properties.get("constant")) == (
+        old.datainfo,
+        old.readonly,
+        old.properties.get("constant"),
     )

@@ -10,10 +10,12 @@ from secop_ophyd.protocol import ConnectionLost, SecopError
 from ._parameter import Parameter
 
 INTERVAL = 0.3
+AT_ONCE = 8
+"""How many may be unanswered: a slow one must not hold up all, but nodes are small."""
 
 
 class Poller:
-    """Reads the parameters that have listeners, one after the other.
+    """Reads the parameters that have listeners, again and again.
 
     :param parameters: All there are.
     :param is_needed: Tells whether the node has to be asked at present.
@@ -30,6 +32,7 @@ class Poller:
         self._is_needed = is_needed
         self._read = read
         self._task: asyncio.Task[None] | None = None
+        self._asked: dict[Parameter, asyncio.Task[None]] = {}
 
     def check(self) -> None:
         """Begin or end, as what matters may have changed."""
@@ -39,15 +42,24 @@ class Poller:
             self._task = asyncio.ensure_future(self._run())
         elif self._task is not None and running and not needed:
             if not self._task.get_loop().is_closed():
-                self._task.cancel()
+                for task in (self._task, *self._asked.values()):
+                    task.cancel()
             self._task = None
+            self._asked.clear()
 
     async def _run(self) -> None:
+        free = asyncio.Semaphore(AT_ONCE)
         while True:
             for parameter in list(self._parameters):
-                if parameter.listeners:
-                    await self._ask(parameter)
+                asked = self._asked.get(parameter)
+                if parameter.listeners and (asked is None or asked.done()):
+                    task = asyncio.ensure_future(self._ask_in_turn(parameter, free))
+                    self._asked[parameter] = task
             await asyncio.sleep(INTERVAL)
+
+    async def _ask_in_turn(self, parameter: Parameter, free: asyncio.Semaphore) -> None:
+        async with free:
+            await self._ask(parameter)
 
     async def _ask(self, parameter: Parameter) -> None:
         before = parameter.reading

@@ -118,7 +118,7 @@ class ModuleConnector(FillingConnector):
             lambda name, text: problems.append(Problem(info.name, name, text)),
         )
         self.check_filled(device, f"module {info.name!r}")
-        self.contents(device, True, options.errors_as_nan).items = items
+        self.contents(device, is_module=True).items = items
 
     def empty(self) -> None:
         """Contribute nothing any more: the node does not have the module now."""
@@ -149,6 +149,7 @@ class ModuleConnector(FillingConnector):
         kind = SignalR if parameter.readonly else SignalRW
         item = self.bind_signal(device, attribute, kind, source, default)
         item.with_error = parameter.name in self.options.error_columns
+        item.errors_as_nan = self.options.errors_as_nan
         return item
 
     # For the devices

@@ -33,7 +33,7 @@ from ._columns import (
     is_clipped,
     to_json_text,
 )
-from ._reading import INVALID, SignalReading
+from ._reading import SignalReading
 
 _Format = StandardReadableFormat
 HINTED = (_Format.HINTED_SIGNAL, _Format.HINTED_UNCACHED_SIGNAL)
@@ -63,6 +63,7 @@ class Item:
     :param backend: Its backend, which knows the columns.
     :param format: Where it belongs.
     :param with_error: Whether its uncertainty is contributed as well.
+    :param errors_as_nan: Whether it is NaN while it is in error, if it is a float.
     :param keys: Its data keys, one for each column.
     :param error_key: The data key of its uncertainty, empty if there is none.
     """
@@ -71,6 +72,7 @@ class Item:
     backend: SecopSignalBackend
     format: StandardReadableFormat
     with_error: bool = False
+    errors_as_nan: bool = False
     keys: tuple[str, ...] = ()
     error_key: str = ""
 
@@ -84,7 +86,7 @@ class Item:
 
         :raises SecopError: If it has no value.
         """
-        value, columns = reading["value"], self.columns
+        value, columns = self._value(reading), self.columns
         values = [value] if columns is None else [c.take(value) for c in columns]
         found = dict(zip(self.keys, values, strict=True))
         if self.error_key:
@@ -92,8 +94,27 @@ class Item:
             found[self.error_key] = math.nan if uncertainty is None else uncertainty
         return {key: {**reading, "value": value} for key, value in found.items()}  # type: ignore[misc]
 
+    def _value(self, reading: Reading[Any]) -> Any:
+        try:
+            return reading["value"]
+        except SecopError as error:
+            if not self._becomes_nan(error):
+                raise
+            return math.nan
+
+    def _becomes_nan(self, error: SecopError) -> bool:
+        if not self.errors_as_nan or self.backend.datatype is not float:
+            return False
+        return not isinstance(error, ConnectionLost)
+
     async def read(self) -> dict[str, Reading[Any]]:
-        (reading,) = (await self.signal.read()).values()
+        try:
+            (reading,) = (await self.signal.read()).values()
+        except SecopError as error:
+            if not self._becomes_nan(error):
+                raise
+            failed_at = self.backend.origin.failed_at
+            reading: Any = SignalReading(error, timestamp=failed_at)
         return self.spread(reading)
 
     async def describe(self) -> dict[str, DataKey]:
@@ -112,13 +133,11 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
 
     :param device: The device, or what has its name.
     :param is_module: Whether errors of configuration are collected in a data key.
-    :param errors_as_nan: Whether floats in error read as NaN.
     """
 
-    def __init__(self, device: HasName, is_module: bool, errors_as_nan: bool = False):
+    def __init__(self, device: HasName, is_module: bool):
         self._device = device
         self._is_module = is_module
-        self.errors_as_nan = errors_as_nan
         self._items: list[Item] = []
         self._names: list[str] = []
 
@@ -150,16 +169,8 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
     async def read(self) -> dict[str, Reading[Any]]:
         readings: dict[str, Reading[Any]] = {}
         for item in self._read_items:
-            readings |= await self._read_item(item)
+            readings |= await item.read()
         return readings
-
-    async def _read_item(self, item: Item) -> dict[str, Reading[Any]]:
-        try:
-            return await item.read()
-        except SecopError as error:
-            if not self._becomes_nan(item, error):
-                raise
-            return item.spread(_nan(error, item.backend.origin.failed_at))
 
     async def find_unreadable(self) -> Unreadable | None:
         """Return what a reading would fail of, None if it would not.
@@ -168,19 +179,12 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         """
         for item in self._read_items:
             try:
-                await self._read_item(item)
+                await item.read()
             except (ConnectionLost, RequestTimeout, NotConnectedError):
                 return None
             except Exception as error:  # as odd as it may be, it costs this module only
                 return Unreadable(item.signal.name, _reason(error))
         return None
-
-    def _becomes_nan(self, item: Item, error: SecopError) -> bool:
-        return (
-            self.errors_as_nan
-            and item.backend.datatype is float
-            and not isinstance(error, ConnectionLost)
-        )
 
     async def describe(self) -> dict[str, DataKey]:
         datakeys: dict[str, DataKey] = {}
@@ -241,10 +245,17 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         :return: A function that ends it.
         """
         items = self._read_items
+        columns = [item.columns for item in items]
         latest: dict[int, dict[str, Reading[Any]]] = {}
 
         def updated(index: int, reading: SignalReading) -> None:
             latest.pop(index, None)  # it must not be told again if there is none now
+            if (now := items[index].columns) is not columns[index]:
+                if now != columns[index]:
+                    name = items[index].signal.name
+                    log.error("%s: no event: it is described differently", name)
+                    return
+                columns[index] = now
             try:
                 latest[index] = items[index].spread(reading)  # type: ignore[arg-type]
             except SecopError as error:
@@ -296,12 +307,3 @@ def _give_keys(items: Sequence[Item]) -> None:
 def _reason(error: Exception) -> str:
     kind = "" if isinstance(error, SecopError) else f"{type(error).__name__}: "
     return f"{kind}{error}"
-
-
-def _nan(error: SecopError, timestamp: float) -> Reading[Any]:
-    return {
-        "value": math.nan,
-        "timestamp": timestamp,
-        "alarm_severity": INVALID,
-        "message": str(error),
-    }

@@ -6,6 +6,7 @@ only the values of readings need a conversion.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import Enum
@@ -101,7 +102,7 @@ class TextsConverter(Converter):
 
     def value(self, value: list[str]) -> list[str]:
         check_shape([len(value)], self.datakey("")["shape"])
-        return value
+        return value.copy()
 
 
 class EnumConverter(Converter):
@@ -197,27 +198,27 @@ class ObjectConverter(Converter):
     """For what has no better form: the Python value, as JSON text in documents."""
 
     def value(self, value: Any) -> Any:
-        return _with_names(self.info, value)
+        return _own(self.info, value)
 
     def datakey(self, source: str) -> DataKey:
         return DataKey(source=source, dtype="string", shape=[])
 
 
-def _with_names(info: DataInfo, value: Any) -> Any:
-    """Return a value with names in place of the codes of enums."""
+def _own(info: DataInfo, value: Any) -> Any:
+    """Return a copy of a value, with names in place of the codes of enums."""
     match info:
         case EnumInfo():
             return info.text_of(value)
         case TupleInfo():
-            return tuple(map(_with_names, info.members, value))
+            return tuple(map(_own, info.members, value))
         case StructInfo():
-            return {k: _with_names(m, value[k]) for k, m in info.members.items()}
+            return {k: _own(m, value[k]) for k, m in info.members.items()}
         case ArrayInfo(
             members=EnumInfo() | ArrayInfo() | TupleInfo() | StructInfo() as member
         ):
-            return [_with_names(member, v) for v in value]
+            return [_own(member, v) for v in value]
         case _:
-            return value
+            return copy.deepcopy(value)
 
 
 _SCALARS: dict[type[DataInfo], type] = {

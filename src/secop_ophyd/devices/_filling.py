@@ -98,14 +98,11 @@ class FillingConnector(DeviceConnector):
             raise RuntimeError("Device.__init__ was not called")
         return self._filler
 
-    def contents(
-        self, device: StandardReadable, is_module: bool, errors_as_nan: bool = False
-    ) -> Contents:
+    def contents(self, device: StandardReadable, is_module: bool) -> Contents:
         """Return what the device contributes to documents, made at first use."""
         if self._contents is None:
             self._contents = Contents(device, is_module)
             device.add_readables([self._contents], _Format.CHILD)  # type: ignore[list-item]
-        self._contents.errors_as_nan = errors_as_nan
         return self._contents
 
     @property

@@ -6,14 +6,19 @@ mean of it then.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from bluesky.protocols import Reading
 from event_model import DataKey
 from ophyd_async.core import AsyncReadable, Device
 
-from secop_ophyd.protocol import CommandDescription, DataInfo, find_command
+from secop_ophyd.protocol import (
+    CommandDescription,
+    DataInfo,
+    InvalidMessage,
+    find_command,
+    shorten,
+)
 
 from ._columns import Column, column_key
 from ._connector import ModuleConnector
@@ -54,11 +59,17 @@ class FullData(AsyncReadable):
         if command is None or command.result is None:
             return {}
         client = self._connector.info.client
-        data = await client.do(command.module, command.name)
-        value = self._converter(command.result).value(data)
-        reading: Reading[Any] = {"value": None, "timestamp": time.time()}
+        result = await client.result(command.module, command.name)
+        if result is None:
+            return {}
+        try:
+            value = self._converter(command.result).value(result.value)
+        except ValueError as odd:
+            where = f"{client.address} {command.specifier}"
+            text = f"its result is not as described: {shorten(str(odd), 300)}"
+            raise InvalidMessage(f"{where}: {text}") from None
         return {
-            key: {**reading, "value": column.take(value)}
+            key: {"value": column.take(value), "timestamp": result.timestamp}
             for key, column in self._columns(command.result).items()
         }
 

@@ -18,6 +18,7 @@ from secop_ophyd.protocol import (
     DataInfo,
     DescriptionChanged,
     InvalidMessage,
+    NoValueYet,
     OpaqueInfo,
     ReadOnly,
     shorten,
@@ -165,7 +166,10 @@ class ParameterSource(Source):
             listener(self._convert(reading))
 
         unsubscribe = self._parameter.subscribe(convert_and_tell)
-        listener(self._convert(self._parameter.reading))
+        known = self._parameter.reading
+        # A node that sends no updates is being asked now, because of the listener
+        if not (isinstance(known.error, NoValueYet) and self._client.has_to_ask):
+            listener(self._convert(known))
         return unsubscribe
 
     def datakey(self) -> DataKey:
@@ -184,9 +188,13 @@ class ParameterSource(Source):
         return datakey
 
     def _convert(self, reading: Reading) -> SignalReading:
-        if self._last is None or self._last[0] is not reading:
-            self._last = reading, self._converted(reading)
-        return self._last[1]
+        if self._last is not None and self._last[0] is reading:
+            return self._last[1]
+        converted = self._converted(reading)
+        # Whoever gets a list may change it
+        if reading.error is None and isinstance(converted.get("value"), np.ndarray):
+            self._last = reading, converted
+        return converted
 
     def _converted(self, reading: Reading) -> SignalReading:
         if reading.error is not None:
@@ -276,7 +284,9 @@ _DTYPES: dict[type, Any] = {
 def _property_value(value: Any) -> tuple[Any, type]:
     match property_text(value):
         case "ndarray":
-            return np.array(value, None if value else np.str_), np.ndarray
+            array = np.array(value, None if value else np.str_)
+            array.flags.writeable = False  # many get the same one
+            return array, np.ndarray
         case "str":
             text = value if isinstance(value, str) else to_json_text(value)
             return text, str

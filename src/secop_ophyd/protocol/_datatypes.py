@@ -22,7 +22,8 @@ import msgspec
 import numpy as np
 
 from ._errors import NoValueYet, RangeError, WrongType
-from ._guards import is_list, is_ndarray, is_number
+from ._guards import is_list, is_mapping, is_ndarray, is_number, is_sequence
+from ._json import builtin
 from ._text import shorten, show
 
 
@@ -291,7 +292,10 @@ class EnumInfo(DataInfo):
         if name is not None:
             return name
         # Positions may be named by numbers that are not their codes
-        return f"code {code}" if str(code) in self.members else str(code)
+        text = str(code)
+        while text in self.members:
+            text = f"code {text}"
+        return text
 
     def validate(self, value: Any) -> int:
         value = plain(value)
@@ -419,7 +423,16 @@ class OpaqueInfo(DataInfo):
     reason: str = ""
 
     def validate(self, value: Any) -> Any:
-        return plain(value)
+        value = plain(value)
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if is_ndarray(value) or isinstance(value, np.void):
+            value = builtin(value)
+        if is_sequence(value):
+            return [self.validate(v) for v in value]
+        if is_mapping(value) and all(isinstance(k, str) for k in value):
+            return {k: self.validate(v) for k, v in value.items()}
+        raise WrongType(f"JSON cannot carry {show(value)}")
 
     def to_json(self, value: Any) -> Any:
         return value
