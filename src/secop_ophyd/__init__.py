@@ -21,7 +21,6 @@ from .devices import (
     SECoPTriggerableDevice,
     SECoPWritableDevice,
     StopPolicy,
-    format_tree,
 )
 from .protocol import SecopError
 
@@ -43,7 +42,6 @@ __all__ = [
     "SECoPAcquisitionControllerDevice",
     "SECoPAcquisitionChannelDevice",
     "SECoPAcquisitionDevice",
-    "format_tree",
     "NodeOptions",
     "ModuleOptions",
     "StopPolicy",

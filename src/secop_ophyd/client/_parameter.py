@@ -161,6 +161,21 @@ class Parameter:
             self._change_to(self._decode(self._raw, self._arrived))
         return self._reading
 
+    def peek(self) -> Reading:
+        """Return the last that is known of it, from any thread, and change nothing.
+
+        `reading` is for the event loop only: it keeps what it decodes, and would
+        put an old value over one that comes meanwhile.
+        """
+        raw, arrived = self._raw, self._arrived
+        if self._is_decoded or raw is None:
+            return self._reading
+        try:
+            return read_report(raw, self.description.datainfo, arrived)
+        except Exception as error:
+            text = f"cannot be read: {type(error).__name__}: {error}"
+            return Reading(None, arrived, error=InvalidMessage(text))
+
     def reading_of(self, data: bytes) -> Reading | None:
         """Return the last reading if it has come with some data, else None.
 

@@ -14,16 +14,16 @@ from pathlib import Path
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import matplotlib.pyplot as plt
+import rich
 from bluesky.callbacks.best_effort import BestEffortCallback
 from bluesky.run_engine import (
     RunEngine,
     autoawait_in_bluesky_event_loop,
-    call_in_bluesky_event_loop,
 )
 from bluesky.utils import ProgressBarManager
 from ophyd_async.core import init_devices
 
-from secop_ophyd import SECoPNodeDevice, format_tree
+from secop_ophyd import SECoPNodeDevice
 from secop_ophyd.demo import start_node
 
 parser = argparse.ArgumentParser(
@@ -50,7 +50,7 @@ with init_devices():
 atexit.register(sample.close)
 
 print(f"A simulated SEC node runs at {simulated.uri}. This is what is in it:\n")
-print(call_in_bluesky_event_loop(format_tree(sample)))
+rich.print(sample.tree())
 
 print("\nScan the temperature, and read a detector at each point:\n")
 RE(bp.scan([sample.detector], sample.cryo, 15, 25, args.points))

@@ -25,7 +25,7 @@ from ._node import SECoPNodeDevice
 from ._options import ModuleOptions, NodeOptions, StopPolicy
 from ._plan_stubs import ramp_and_record
 from ._recorder import SECoPRecorder
-from ._tree import format_tree
+from ._tree import DeviceTree
 
 __all__ = [
     # Devices
@@ -41,7 +41,7 @@ __all__ = [
     "SECoPAcquisitionChannelDevice",
     "SECoPAcquisitionDevice",
     "ModuleInfo",
-    "format_tree",
+    "DeviceTree",
     # Plans
     "ramp_and_record",
     # How to deal with them

@@ -39,12 +39,14 @@ class ModuleInfo:
     """What a module is in SECoP.
 
     :param name: Its SECoP name.
+    :param attribute: Its attribute of the node.
     :param description: What the node says about it.
     :param names: The attribute of each parameter, command and property.
     :param client: The client of its node.
     """
 
     name: str
+    attribute: str
     description: ModuleDescription
     names: MemberNames
     client: SecopClient
@@ -68,6 +70,11 @@ class ModuleConnector(FillingConnector):
         """
         if self._info is None:
             raise NotConnectedError("the SEC node is not connected")
+        return self._info
+
+    @property
+    def info_or_none(self) -> ModuleInfo | None:
+        """What the module is in SECoP, if it is known."""
         return self._info
 
     def fill(

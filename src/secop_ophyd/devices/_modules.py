@@ -25,11 +25,14 @@ from ophyd_async.core import (
     set_mock_value,
 )
 
+from secop_ophyd.protocol import show
+
 from ._connector import ModuleConnector, ModuleInfo
 from ._missing import Helpful
 from ._movable import SecopMovableLogic, positions
 from ._status_watch import run_until_idle, wait_for_idle
 from ._stop_policy import leave_running
+from ._tree import DeviceTree, module_tree
 
 T = TypeVar("T")
 
@@ -55,6 +58,34 @@ class SECoPBaseDevice(StandardReadable, Helpful):
         :raises NotConnectedError: If it is not connected.
         """
         return self._connector.info
+
+    def tree(self) -> DeviceTree:
+        """Show the module: its parameters with their values, and its commands.
+
+        What the node told last is shown, and nothing is asked for. The tree shows
+        itself in IPython and Jupyter, and elsewhere with `rich.print(module.tree())`,
+        or without colours with `print(module.tree())`.
+        """
+        return module_tree(
+            self.name,
+            type(self).__name__,
+            self._connector.info_or_none,
+            self._connector.read_only,
+            getattr(self.parent, "problems", ()),
+        )
+
+    def __repr__(self) -> str:
+        # Not even its connector is there while it is made
+        connector: ModuleConnector | None = vars(self).get("_connector")
+        info = None if connector is None else connector.info_or_none
+        if info is None:
+            return f"{type(self).__name__}(name={self.name!r}, connected=False)"
+        interface = "".join(info.description.interface_classes[:1])
+        return (
+            f"{type(self).__name__}(name={self.name!r}, "
+            f"uri='secop://{info.client.address}/{info.name}', "
+            f"interface_class={show(interface)}, connected={info.client.connected})"
+        )
 
     @property
     def connector(self) -> ModuleConnector:

@@ -20,6 +20,7 @@ from secop_ophyd.protocol import Problem, parse_address
 from ._missing import Helpful
 from ._node_connector import NodeConnector
 from ._options import NodeOptions
+from ._tree import DeviceTree, node_tree
 
 _connected: weakref.WeakSet[SECoPNodeDevice] = weakref.WeakSet()
 
@@ -147,6 +148,33 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
         While it is staged, also which modules are left out of its readings.
         """
         return self._connector.problems
+
+    def tree(self) -> DeviceTree:
+        """Show the node: its modules, their parameters with values, and commands.
+
+        What the node told last is shown, and nothing is asked for. The tree shows
+        itself in IPython and Jupyter, and elsewhere with `rich.print(node.tree())`,
+        or without colours with `print(node.tree())`.
+        """
+        connectors = [(type(m).__name__, m.connector) for m in self._connector.modules]
+        return node_tree(
+            self.name,
+            type(self).__name__,
+            self.uri,
+            self._connector.client_or_none,
+            [(kind, c.info, c.read_only) for kind, c in connectors if not c.is_mock],
+            self.problems,
+        )
+
+    def __repr__(self) -> str:
+        # Not even its connector is there while it is made
+        connector = vars(self).get("_connector")
+        if connector is None:
+            return f"{type(self).__name__}()"
+        return (
+            f"{type(self).__name__}(name={self.name!r}, uri={self.uri!r}, "
+            f"connected={self.connected})"
+        )
 
     @AsyncStatus.wrap
     async def stage(self) -> None:

@@ -106,6 +106,11 @@ class NodeConnector(FillingConnector):
         return self._client
 
     @property
+    def client_or_none(self) -> SecopClient | None:
+        """The client of the node, if there is one."""
+        return self._client
+
+    @property
     def connected(self) -> bool:
         """Whether the node can be read and changed now."""
         return self._client is not None and self._client.connected
@@ -114,6 +119,11 @@ class NodeConnector(FillingConnector):
     def connected_here(self) -> bool:
         """Whether it can be done in the running event loop."""
         return self.connected and self._loop is asyncio.get_running_loop()
+
+    @property
+    def modules(self) -> tuple[SECoPBaseDevice, ...]:
+        """The devices of modules, in any thread: `children` is for one."""
+        return tuple(self._modules.values())
 
     # Connection
 
@@ -221,7 +231,8 @@ class NodeConnector(FillingConnector):
                 child = self._bind_module(
                     device, attribute, description, module, problems
                 )
-                info = ModuleInfo(name, module, member_names(module), client)
+                members = member_names(module)
+                info = ModuleInfo(name, attribute, module, members, client)
                 child.connector.fill(
                     child,
                     info,

@@ -94,7 +94,7 @@ from ._status import (
     is_prepared,
     is_preparing,
 )
-from ._text import shorten
+from ._text import shorten, show
 
 __all__ = [
     # Where a node is
@@ -114,6 +114,7 @@ __all__ = [
     "decode",
     "encode",
     "shorten",
+    "show",
     # Reports
     "DataReport",
     "parse_data_report",

@@ -19,7 +19,7 @@ RESERVED_NAMES = frozenset(
     describe describe_collect describe_configuration disconnect get_index hints kickoff
     locate log movable_logic name parent pause prepare problems read
     read_configuration resume run_until_idle secop set set_name stage stop
-    subscribe subscribe_reading trigger unstage unsubscribe uri wait_for_idle
+    subscribe subscribe_reading tree trigger unstage unsubscribe uri wait_for_idle
     """.split()
 )
 """Public attributes that devices have themselves, so no accessible can have them.

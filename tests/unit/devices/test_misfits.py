@@ -11,7 +11,6 @@ import pytest
 
 from secop_ophyd.devices import ModuleOptions, NodeOptions
 from secop_ophyd.devices._converters import make_converter
-from secop_ophyd.devices._tree import format_tree
 from secop_ophyd.protocol import (
     HardwareError,
     InvalidMessage,
@@ -313,5 +312,5 @@ async def test_a_listener_that_fails_costs_only_itself(serve, connect, caplog):
 async def test_a_tree_of_an_odd_command(serve, connect):
     commands = {"go": command(argument="double", result=[1]), "do": command(result=5)}
     node = await connect(await serve(report(m=module(**commands))))
-    text = await format_tree(node)
+    text = str(node.tree())
     assert "go(JSON) -> JSON" in text
