@@ -21,6 +21,7 @@ from .devices import (
     SECoPTriggerableDevice,
     SECoPWritableDevice,
     StopPolicy,
+    observe_status,
 )
 from .protocol import SecopError
 
@@ -45,6 +46,8 @@ __all__ = [
     "NodeOptions",
     "ModuleOptions",
     "StopPolicy",
+    # Status
+    "observe_status",
     # Commands
     "SecopCommand",
     "SecopQuery",

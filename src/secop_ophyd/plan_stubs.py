@@ -1,5 +1,5 @@
 """Plan stubs for sample environment."""
 
-from .devices import ramp_and_record
+from .devices import ramp_and_record, wait_for_idle, wait_for_status
 
-__all__ = ["ramp_and_record"]
+__all__ = ["ramp_and_record", "wait_for_idle", "wait_for_status"]

@@ -51,6 +51,7 @@ def test_there_are_pages() -> None:
         "first-scan",
         "user-guide",
         "record-a-ramp",
+        "wait-for-a-module",
         *NODES,
     }
 

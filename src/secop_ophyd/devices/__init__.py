@@ -22,8 +22,9 @@ from ._modules import (
     SECoPWritableDevice,
 )
 from ._node import SECoPNodeDevice
+from ._observe_status import StatusCondition, observe_status
 from ._options import ModuleOptions, NodeOptions, StopPolicy
-from ._plan_stubs import ramp_and_record
+from ._plan_stubs import ramp_and_record, wait_for_idle, wait_for_status
 from ._recorder import SECoPRecorder
 from ._tree import DeviceTree
 
@@ -44,6 +45,11 @@ __all__ = [
     "DeviceTree",
     # Plans
     "ramp_and_record",
+    "wait_for_idle",
+    "wait_for_status",
+    # For coroutines
+    "observe_status",
+    "StatusCondition",
     # How to deal with them
     "NodeOptions",
     "ModuleOptions",

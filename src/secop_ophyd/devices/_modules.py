@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -185,6 +186,8 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
     """
 
     target: SignalRW[Any]
+    # The last one, whose move may not have begun yet
+    _set_status: WatchableAsyncStatus[Any] | None = None
     # How it was stopped since the last set: None, or whether that is a success
     _stopped: bool | None = None
 
@@ -211,7 +214,21 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
         """
         # Now, so that a stop right after it is not lost
         self._stopped = None
-        return WatchableAsyncStatus(self._updates(new_position, timeout), self.name)
+        updates = self._updates(new_position, timeout)
+        self._set_status = WatchableAsyncStatus(updates, self.name)
+        return self._set_status
+
+    async def wait_for_idle(self) -> None:
+        """Wait until the module is not busy; a `set` under way ends before.
+
+        :raises RuntimeError: If it goes into an error or is disabled.
+        :raises SecopError: If its status cannot be known any more.
+        """
+        # Right after set the target is not sent, so that the module still is idle
+        if (setting := self._set_status) is not None and not setting.done:
+            if setting.task.get_loop() is asyncio.get_running_loop():
+                await asyncio.wait({setting.task})
+        await super().wait_for_idle()
 
     async def _updates(
         self, new_position: Any, timeout: CalculatableTimeout
