@@ -21,7 +21,7 @@ def test_it_scans_and_plots(tmp_path: Path) -> None:
     )
     assert demo.returncode == 0, demo.stderr
     assert "├── cryo  SECoPMoveableDevice" in demo.stdout
-    assert "configure({mode, setpoint}) -> double" in demo.stdout
+    assert "configure({mode: string, setpoint: double}) -> double" in demo.stdout
     # The table has the peak, the progress bar the unit
     assert "|         6 |" in demo.stdout
     assert "1010" in demo.stdout
