@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from bluesky.protocols import (
     Flyable,
     HasHints,
     Hints,
+    Pausable,
     Reading,
 )
 from event_model import DataKey, PartialEventPage
@@ -25,14 +27,95 @@ from ophyd_async.core import (
     StandardReadableFormat,
 )
 
+from secop_ophyd.protocol import ConnectionLost, SecopError
+
+from ._connector import ModuleConnector
 from ._contents import READ, Contents, Item
 from ._filling import FillingConnector
 
 _Row = dict[str, Reading[Any]]
 
 
+class Recording:
+    """Makes a row of each update, as long as all parameters have a value.
+
+    A row has all columns, and there is nothing to put in for a value that is missing:
+    no old value, and no invented one. So rows are missing, too, until it is back; one
+    warning tells why, another one how many updates of the others were lost. The floats
+    of a module with `errors_as_nan` are NaN instead.
+
+    :param items: What is recorded.
+    :param rows: Gets the rows.
+    :param log: Where gaps are reported.
+    """
+
+    def __init__(self, items: list[Item], rows: list[_Row], log: logging.Logger):
+        self._items = {item.signal.name: item for item in items}
+        self._rows = rows
+        self._log = log
+        self._latest: dict[str, _Row] = {}
+        self._missing: set[str] = set()
+        self._lost = 0
+
+    def begin(self) -> None:
+        """Record each update from now on; the first row has the present values."""
+        for item in self._items.values():
+            item.signal.subscribe_reading(self._updated)
+
+    def end(self) -> None:
+        """End it."""
+        for item in self._items.values():
+            item.signal.clear_sub(self._updated)
+        if self._missing:
+            self._tell_lost()
+
+    def _updated(self, readings: dict[str, Reading[Any]]) -> None:
+        ((name, reading),) = readings.items()
+        try:
+            self._latest[name] = _columns(self._items[name], reading)
+        except SecopError as error:
+            self._latest.pop(name, None)
+            if not self._missing:
+                self._log.warning("no rows, %s has no value: %s", name, error)
+            self._missing.add(name)
+            return
+        was_missing = name in self._missing
+        self._missing.discard(name)
+        if self._missing:
+            self._lost += 1
+            return
+        if was_missing:
+            self._tell_lost()
+        if len(self._latest) == len(self._items):
+            latest = self._latest.values()
+            self._rows.append({k: r for row in latest for k, r in row.items()})
+
+    def _tell_lost(self) -> None:
+        self._log.warning("%d updates were lost in the gap of the rows", self._lost)
+        self._lost = 0
+
+
+def _columns(item: Item, reading: Reading[Any]) -> _Row:
+    """Return a reading as readings of its columns.
+
+    :raises SecopError: If there is no value, and nothing that stands for it.
+    """
+    try:
+        return item.spread(reading)
+    except ConnectionLost:
+        raise
+    except SecopError:
+        connector = getattr(item.signal.parent, "connector", None)
+        is_float = item.backend.datatype is float
+        if not (is_float and isinstance(connector, ModuleConnector)):
+            raise
+        if not connector.options.errors_as_nan:
+            raise
+        return item.spread({**reading, "value": math.nan})
+
+
 class SECoPRecorder(
-    AsyncReadable, AsyncStageable, HasHints, Flyable, EventPageCollectable
+    AsyncReadable, AsyncStageable, HasHints, Flyable, EventPageCollectable, Pausable
 ):
     """Chosen parameters of SEC nodes as one detector.
 
@@ -45,7 +128,9 @@ class SECoPRecorder(
       `collect` gives them as event pages, see `secop_ophyd.plan_stubs`.
 
     Each row has all columns: those of the parameter that has a new value and the last
-    values of the others, all with the timestamps of the node.
+    values of the others, all with the timestamps of the node. While a parameter is in
+    error there are no rows, as the log tells; a float of a module with the option
+    `errors_as_nan` is NaN instead. All rows are kept until they are collected.
 
     :param sources: Modules, which stand for all that they read, and signals of
         parameters and properties.
@@ -60,7 +145,9 @@ class SECoPRecorder(
         self._name = name
         self._log = logging.getLogger(f"secop_ophyd.{name}")
         self._rows: list[_Row] = []
-        self._end_recording: Callable[[], None] | None = None
+        self._recording: Recording | None = None
+        # Whether the RunEngine may kick it off again, after a pause
+        self._may_repeat = False
         self._subscriptions: dict[Any, Callable[[], None]] = {}
 
     @property
@@ -120,9 +207,20 @@ class SECoPRecorder(
 
         :raises RuntimeError: If it is recording already.
         """
-        if self._end_recording is not None:
+        may_repeat, self._may_repeat = self._may_repeat, False
+        if self._recording is not None:
+            if may_repeat:
+                return
             raise RuntimeError(f"{self.name} is recording already")
-        self._end_recording = self._contents().subscribe(self._rows.append, self._log)
+        self._recording = Recording(self._contents().items, self._rows, self._log)
+        self._recording.begin()
+
+    def pause(self) -> None:
+        """Go on recording while a plan is paused or suspended."""
+        self._may_repeat = True
+
+    def resume(self) -> None:
+        """Do nothing: it has never stopped."""
 
     @AsyncStatus.wrap
     async def complete(self) -> None:
@@ -130,9 +228,10 @@ class SECoPRecorder(
         self._end()
 
     def _end(self) -> None:
-        if self._end_recording is not None:
-            self._end_recording()
-            self._end_recording = None
+        self._may_repeat = False
+        if self._recording is not None:
+            self._recording.end()
+            self._recording = None
 
     async def describe_collect(self) -> dict[str, DataKey]:
         """Describe the columns of the event pages."""

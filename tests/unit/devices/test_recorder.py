@@ -3,14 +3,17 @@
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
+import numpy as np
 import pytest
 from bluesky.utils import FailedStatus, RunEngineInterrupted
 from ophyd_async.core import soft_signal_rw
 
 from secop_ophyd import SECoPRecorder
+from secop_ophyd.devices import ModuleOptions, NodeOptions
 from secop_ophyd.plan_stubs import ramp_and_record
 
 from .builders import KELVIN, PID, drivable, parameter, readable, report
+from .test_states import lose, state
 
 
 @pytest.fixture
@@ -175,6 +178,120 @@ def test_recording_twice_is_an_error(lab, node):
 
     with pytest.raises(FailedStatus, match="recording already"):
         lab.engine(bpp.stage_wrapper(bpp.run_wrapper(twice()), [recorder]))
+    assert lab.call(listeners, node) == 0
+
+
+def recorded_while(lab, recorder, *changes):
+    """Record while something happens, and return the rows."""
+
+    def plan():
+        yield from bps.declare_stream(recorder, name="fly", collect=True)
+        yield from bps.kickoff(recorder, wait=True)
+        for change in changes:
+            yield from change()
+        yield from bps.complete(recorder, wait=True)
+        yield from bps.collect(recorder, name="fly")
+
+    lab.engine(bpp.stage_wrapper(bpp.run_wrapper(plan()), [recorder]))
+    return pages(lab, "fly")
+
+
+def told(fake, node, *settings):
+    """Let the node tell something, and wait until it is here."""
+
+    def plan():
+        async def tell():
+            for specifier, value in settings:
+                if isinstance(value, str):
+                    fake.set_error(specifier, "HardwareError", value)
+                else:
+                    fake.set(specifier, value)
+            await node.client.ping()
+
+        (done,) = yield from bps.wait_for([tell])
+        done.result()
+
+    return plan
+
+
+def test_a_parameter_in_error_makes_a_gap_that_is_told(lab, fake, node, caplog):
+    recorder = SECoPRecorder(node.c.value, node.t.value)
+    found = recorded_while(
+        lab,
+        recorder,
+        told(fake, node, ("c:value", 1.0), ("t:value", "broken wire")),
+        told(fake, node, ("c:value", 2.0), ("c:value", 3.0)),
+        told(fake, node, ("t:value", "still broken")),
+        told(fake, node, ("t:value", 5.0), ("c:value", 4.0)),
+    )
+    assert found["node-c"] == [0.0, 1.0, 3.0, 4.0]
+    assert found["node-t"] == [0.0, 0.0, 5.0, 5.0]
+    first, second = (r.getMessage() for r in caplog.records if "row" in r.getMessage())
+    assert first.startswith("no rows, node-t has no value")
+    assert "broken wire" in first
+    assert second == "2 updates were lost in the gap of the rows"
+
+
+def test_floats_in_error_can_be_nan(lab, fake, caplog):
+    options = NodeOptions(modules={"t": ModuleOptions(errors_as_nan=True)})
+    node = lab.connect(fake, options=options)
+    recorder = SECoPRecorder(node.c.value, node.t.value)
+    found = recorded_while(
+        lab,
+        recorder,
+        told(fake, node, ("t:value", "broken wire"), ("c:value", 2.0)),
+        told(fake, node, ("t:value", 5.0)),
+    )
+    assert found["node-c"] == [0.0, 0.0, 2.0, 2.0]
+    np.testing.assert_array_equal(found["node-t"], [0.0, np.nan, np.nan, 5.0])
+    assert "no rows" not in caplog.text
+
+
+def test_what_is_in_error_from_the_beginning(lab, fake, node, caplog):
+    lab.call(fake.set_error, "t:value", "HardwareError", "broken wire")
+    lab.run(node.client.ping())
+    recorder = SECoPRecorder(node.c.value, node.t.value)
+    found = recorded_while(
+        lab, recorder, told(fake, node, ("c:value", 2.0), ("t:value", 5.0))
+    )
+    assert (found["node-c"], found["node-t"]) == ([2.0], [5.0])
+    assert "no rows, node-t has no value" in caplog.text
+
+
+def test_recording_goes_on_when_the_connection_is_back(lab, fake, node, caplog):
+    async def interrupt():
+        await lose(fake, node)
+        await fake.listen_again()
+        await state(node, True)
+
+    def reconnect():
+        (done,) = yield from bps.wait_for([interrupt])
+        done.result()
+
+    recorder = SECoPRecorder(node.c.value, node.t.value)
+    found = recorded_while(lab, recorder, reconnect, told(fake, node, ("c:value", 2.0)))
+    assert found["node-c"][0] == 0.0
+    assert found["node-c"][-1] == 2.0
+    assert caplog.text.count("no rows") == 1
+
+
+def test_recording_goes_on_in_a_pause(lab, fake, node):
+    recorder = SECoPRecorder(node.c.value)
+
+    def plan():
+        yield from bps.declare_stream(recorder, name="fly", collect=True)
+        yield from bps.kickoff(recorder, wait=True)
+        yield from bps.pause()
+        yield from bps.complete(recorder, wait=True)
+        yield from bps.collect(recorder, name="fly")
+
+    with pytest.raises(RunEngineInterrupted):
+        lab.engine(bpp.stage_wrapper(bpp.run_wrapper(plan()), [recorder]))
+    lab.call(fake.set, "c:value", 2.0)
+    lab.run(node.client.ping())
+    lab.engine.resume()
+    found = [v for page in lab.named("event_page") for v in page["data"]["node-c"]]
+    assert found == [0.0, 2.0]
     assert lab.call(listeners, node) == 0
 
 
