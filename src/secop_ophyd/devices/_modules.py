@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
-from bluesky.protocols import Reading, Triggerable
+from bluesky.protocols import Flyable, Pausable, Preparable, Reading, Triggerable
 from ophyd_async.core import (
     CALCULATE_TIMEOUT,
     AsyncStatus,
@@ -29,10 +29,12 @@ from ophyd_async.core import (
 from secop_ophyd.protocol import show
 
 from ._connector import ModuleConnector, ModuleInfo
+from ._flight import Flight
 from ._missing import Helpful
 from ._movable import SecopMovableLogic, positions
+from ._options import StopPolicy
 from ._status_watch import run_until_idle, wait_for_idle
-from ._stop_policy import leave_running
+from ._stop_policy import leave_at_pause, leave_running
 from ._tree import DeviceTree, module_tree
 
 T = TypeVar("T")
@@ -179,10 +181,13 @@ class SECoPMovableMock(DeviceMock["SECoPWritableDevice"]):
 
 
 @default_mock_class(SECoPMovableMock)
-class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
+class SECoPWritableDevice(
+    SECoPReadableDevice, StandardMovable[Any], Preparable, Flyable, Pausable
+):
     """A module with a target that its value follows.
 
-    `set` waits until it is there, `target.set` only changes the parameter.
+    `set` waits until it is there, `target.set` only changes the parameter. In a fly
+    scan, `kickoff` begins the move and `complete` waits until it is there.
     """
 
     target: SignalRW[Any]
@@ -190,6 +195,10 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
     _set_status: WatchableAsyncStatus[Any] | None = None
     # How it was stopped since the last set: None, or whether that is a success
     _stopped: bool | None = None
+    # What is prepared and what was kicked off, now and when it was staged
+    _prepared: Flight | None = None
+    _flight: Flight | None = None
+    _before: tuple[Flight | None, Flight | None] = (None, None)
 
     @cached_property
     def movable_logic(self) -> SecopMovableLogic:
@@ -212,9 +221,17 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
         :raises RuntimeError: If the module goes into an error, or is stopped.
         :raises TimeoutError: If it is not there in time; it is stopped then.
         """
+        return self._begin(new_position, lambda: None, timeout)
+
+    def _begin(
+        self,
+        new_position: Any,
+        accepted: Callable[[], None],
+        timeout: CalculatableTimeout = CALCULATE_TIMEOUT,
+    ) -> WatchableAsyncStatus[Any]:
         # Now, so that a stop right after it is not lost
         self._stopped = None
-        updates = self._updates(new_position, timeout)
+        updates = self._updates(new_position, accepted, timeout)
         self._set_status = WatchableAsyncStatus(updates, self.name)
         return self._set_status
 
@@ -231,7 +248,10 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
         await super().wait_for_idle()
 
     async def _updates(
-        self, new_position: Any, timeout: CalculatableTimeout
+        self,
+        new_position: Any,
+        accepted: Callable[[], None],
+        timeout: CalculatableTimeout,
     ) -> AsyncIterator[WatcherUpdate[Any]]:
         logic = self.movable_logic
         await logic.check_move(new_position)
@@ -239,7 +259,8 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
         unit, precision = await logic.get_units_precision()
         initial: Any = None
         if self._stopped is None:
-            async with AsyncStatus(logic.move(new_position, lambda: seconds)) as moving:
+            move = logic.move(new_position, lambda: seconds, accepted)
+            async with AsyncStatus(move) as moving:
                 self._move_status = moving
                 # Not observe_value, which cannot do with a value in error
                 async for current in positions(self.value, moving):
@@ -269,6 +290,81 @@ class SECoPWritableDevice(SECoPReadableDevice, StandardMovable[Any]):
             # First, so that the target is sent before stop or not at all
             moving.task.cancel()
         await self.movable_logic.stop()
+
+    # Flying
+
+    @AsyncStatus.wrap
+    async def prepare(self, value: Any) -> None:
+        """Remember a target for `kickoff`. Nothing is sent.
+
+        :param value: The target.
+        :raises RangeError: If it is outside the limits.
+        """
+        await self.movable_logic.check_move(value)
+        self._prepared = Flight(self.name, value, self._begin)
+
+    @AsyncStatus.wrap
+    async def kickoff(self) -> None:
+        """Begin to move to the prepared target; done when the node has accepted it.
+
+        bluesky's RunEngine does not know that it moves, so it does not stop it when a
+        plan fails. `unstage` does: stage the module, or its node, in the plan.
+
+        :raises RuntimeError: If nothing is prepared.
+        :raises NodeError: With the node's own words, if it refuses.
+        """
+        if self._prepared is None:
+            raise RuntimeError(f"{self.name} was not prepared: where is it to go?")
+        if self._flight is None or not self._flight.goes_on_as(self._prepared):
+            self._flight = self._prepared
+        await self._flight.kickoff()
+
+    def complete(self) -> WatchableAsyncStatus[Any]:
+        """Wait until the module is where it was kicked off to; fails as `set` does.
+
+        :raises RuntimeError: If it was not kicked off, or was stopped by a pause.
+        """
+        if self._flight is None:
+            raise RuntimeError(f"{self.name} was not kicked off")
+        return self._flight.completion
+
+    async def _give_up(self) -> None:
+        """Stop what was kicked off and is not over."""
+        if self._flight is None or not self._flight.under_way:
+            return
+        self._flight.interrupted = True
+        try:
+            await self.stop(success=True)
+        except Exception:  # whoever gives up has a reason that is to be seen
+            self.log.warning("%s could not be stopped", self.name, exc_info=True)
+
+    async def pause(self) -> None:
+        """Stop what was kicked off, when a plan is paused.
+
+        The RunEngine kicks it off again when it goes on. `ModuleOptions.stop` tells
+        when not to, by default during a suspension.
+        """
+        if not leave_at_pause(self._connector.options.stop):
+            await self._give_up()
+
+    def resume(self) -> None:
+        """Do nothing: the RunEngine kicks it off again."""
+
+    @AsyncStatus.wrap
+    async def stage(self) -> None:
+        """Prepare for a plan. bluesky does it for the node, with all its modules."""
+        self._before = self._prepared, self._flight
+        await super().stage()
+
+    @AsyncStatus.wrap
+    async def unstage(self) -> None:
+        """Stop what was kicked off since then and is not over: the plan has failed."""
+        before, self._before = self._before, (None, None)
+        never = self._connector.options.stop is StopPolicy.NEVER
+        if self._flight is not before[1] and not never:
+            await self._give_up()
+        self._prepared, self._flight = before
+        await super().unstage()
 
     # Who listens gets all that the module reads, not only the readback
     def subscribe_reading(self, function: Callback[dict[str, Reading[Any]]]) -> None:

@@ -112,7 +112,10 @@ class SecopMovableLogic(MovableLogic[Any]):
             )
 
     async def move(
-        self, new_position: Any, timeout: Callable[[], float | None]
+        self,
+        new_position: Any,
+        timeout: Callable[[], float | None],
+        accepted: Callable[[], None] = lambda: None,
     ) -> None:
         if self.module.is_mock:
             await self._move_mock(new_position)
@@ -123,7 +126,7 @@ class SecopMovableLogic(MovableLogic[Any]):
             self._last.disowned = True
         seconds = timeout()
         info, options = self.module.info, self.module.options
-        self._last = move = Move(self.name(), info, options, new_position)
+        self._last = move = Move(self.name(), info, options, new_position, accepted)
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:

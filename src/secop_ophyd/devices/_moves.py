@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,11 +48,18 @@ class Move:
     :param module: What the module is in SECoP.
     :param options: How to deal with it.
     :param target: Where to.
+    :param accepted: Called when the node has accepted the target.
     """
 
     def __init__(
-        self, name: str, module: ModuleInfo, options: ModuleOptions, target: Any
+        self,
+        name: str,
+        module: ModuleInfo,
+        options: ModuleOptions,
+        target: Any,
+        accepted: Callable[[], None],
     ):
+        self._tell_accepted = accepted
         self._name = name
         self._module = module
         self._options = options
@@ -138,6 +146,7 @@ class Move:
         except NodeError:
             self.pending = False  # refused, here or there
             raise
+        self._tell_accepted()
         await self._watch.refresh()
 
     def _has(self, command: str) -> bool:
