@@ -25,7 +25,7 @@ from bluesky.run_engine import RunEngine
 from event_model import DocumentNames, schema_validators
 from ophyd_async.core import init_devices
 
-from secop_ophyd import NodeOptions, SECoPNodeDevice
+from secop_ophyd import NodeOptions, SECoPNodeDevice, SECoPRecorder
 from secop_ophyd.demo import start_node
 from secop_ophyd.protocol import (
     MISSING,
@@ -39,6 +39,7 @@ from .archive import Archive, archive, end_threads
 from .every_type import (
     DOUBLE,
     GROUPS,
+    INT,
     JSONS,
     KINDS,
     MATRIX,
@@ -62,6 +63,12 @@ pytestmark = [
 ]
 NODES = Path(__file__).parents[1] / "nodes"
 DESCRIPTIONS = Path(__file__).parents[1] / "data" / "descriptions"
+RECORDED = [
+    kind
+    for kind in KINDS
+    if len(kind.values) == 3
+    and kind.name.split("_of_")[0] in ("array", "pair", "tuple", "struct", "grid")
+][::7]
 START = 1e9  # s, of the timestamps that are sent
 STEP = 1 / 7
 
@@ -314,6 +321,111 @@ def test_monitored_values_in_tiled(lab: Laboratory, tiled: Archive) -> None:
         for i in range(len(found[kind.name])):
             for key, value in expected_columns(kind, i).items():
                 assert is_same(stored[key][i], value, stored=True), f"{key}[{i}]"
+
+
+def test_recorded_values_in_tiled(lab: Laboratory, tiled: Archive) -> None:
+    """Event pages of a recorder, which has all these modules in one row."""
+    kinds = RECORDED
+    fake = lab.serve(node({kind.name: readable(kind.datainfo) for kind in kinds}))
+    lab.engine.loop.call_soon_threadsafe(send, fake, kinds, 0)
+    device = lab.connect(fake.uri)
+    recorder = SECoPRecorder(*(getattr(device, kind.name).value for kind in kinds))
+    lab.engine.subscribe(tiled.writer())
+    number = max(len(kind.values) for kind in kinds)
+
+    async def tell(index: int) -> None:
+        send(fake, kinds, index)
+        await device.client.ping()
+
+    def plan():
+        yield from bps.open_run()
+        yield from bps.declare_stream(recorder, name="fly", collect=True)
+        yield from bps.kickoff(recorder, wait=True)
+        for i in range(1, number):
+            yield from bps.wait_for([lambda i=i: tell(i)])
+            if i == number // 2:
+                yield from bps.collect(recorder, name="fly")
+        yield from bps.complete(recorder, wait=True)
+        yield from bps.collect(recorder, name="fly")
+        yield from bps.close_run()
+
+    lab.engine(plan())
+    assert len(lab.named("event_page")) == 2
+    # The first row has the first values, then each update makes one
+    last = [i * len(kinds) for i in range(number)]
+    stored = tiled.columns(lab.uid, "fly")
+    wrong: list[str] = []
+    for kind in kinds:
+        for i, row in enumerate(last):
+            for key, value in expected_columns(kind, i).items():
+                assert len(stored[key]) == last[-1] + 1
+                if not is_same(stored[key][row], value, stored=True):
+                    wrong.append(f"{key}[{i}]")
+                if stored[f"ts_{key}"][row] != START + i * STEP:
+                    wrong.append(f"ts_{key}[{i}]")
+    assert not wrong
+
+
+ACQUIRED = np.arange(12.0).reshape(3, 4) / 7
+ROI = {"x": 1, "y": 2, "size": [3, 4]}
+ROI_INFO = {
+    "type": "struct",
+    "members": {
+        "x": {"type": "int", "min": 0, "max": 9},
+        "y": {"type": "int", "min": 0, "max": 9},
+        "size": {"type": "tuple", "members": 2 * [INT]},
+    },
+}
+
+
+def test_acquired_matrix(lab: Laboratory, tiled: Archive) -> None:
+    camera = readable(DOUBLE, roi=parameter(ROI_INFO, readonly=False))
+    camera["interface_classes"] = ["Acquisition", "Readable"]
+    for name, info in {"go": {}, "get_data": {"result": MATRIX}}.items():
+        datainfo = {"type": "command", **info}
+        camera["accessibles"][name] = {"description": "c", "datainfo": datainfo}
+    fake = lab.serve(node({"camera": camera}))
+    shots: list[Any] = []
+
+    def go() -> None:
+        fake.set("camera:status", (300, "exposing"))
+        shots.append(ACQUIRED[: 3 - len(shots)] + len(shots))
+        fake.set("camera:value", float(shots[-1].sum()))
+        fake.set("camera:status", (100, ""))
+
+    fake.on_command("camera:go", go)
+    fake.on_command("camera:get_data", lambda: shots[-1])
+    device = lab.connect(fake.uri)
+    lab.engine(bps.mv(device.camera.roi, ROI))
+    lab.documents.clear()
+    lab.engine.subscribe(tiled.writer())
+    lab.engine(count([device.camera], 2))
+    stored = tiled.columns(lab.uid, "primary")
+    assert [m.shape for m in stored["n-camera-get_data"]] == [(3, 4), (2, 4)]
+    for found, expected in zip(stored["n-camera-get_data"], shots, strict=True):
+        assert bits(found.tolist()) == bits(expected.tolist())
+    assert stored["n-camera"] == [shot.sum() for shot in shots]
+    configuration = tiled.configuration(lab.uid, "primary", "n-camera")
+    found = {k: v for k, v in configuration.items() if "roi" in k}
+    expected = document_columns("n-camera-roi", ROI_INFO, ROI)
+    assert found == expected
+    assert sorted(found.values()) == [1, 2, 3, 4]
+
+
+def test_acquisition_of_frappy(lab: Laboratory, tiled: Archive) -> None:
+    with start_node(NODES / "acquisition_cfg.py") as simulated:
+        device = lab.connect(simulated.uri)
+        lab.engine(bps.mv(device.clock.goal, 0.1))
+        lab.documents.clear()
+        lab.engine.subscribe(tiled.writer())
+        lab.engine(count([device.camera], 2))
+    stored = tiled.columns(lab.uid, "primary")
+    for number, image in enumerate(stored["n-image-get_data"], 1):
+        np.testing.assert_array_equal(image, number + np.arange(12).reshape(3, 4))
+        assert stored["n-image"][number - 1] == image.sum()
+    assert len(stored["n-image"]) == 2
+    assert min(stored["n-clock"]) >= 0.1
+    assert tiled.configuration(lab.uid, "primary", "n-camera")["n-clock-goal"] == 0.1
 
 
 def clipped(value: Any) -> Any:
