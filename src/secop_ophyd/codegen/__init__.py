@@ -1,7 +1,7 @@
 """Class files for nodes: from descriptions to typed Python, and the names in it."""
 
 from ._classes import BASE_CLASSES
-from ._files import read_descriptions, write_class_file
+from ._files import ClassFile, class_file, read_descriptions, write_class_file
 from ._names import (
     MemberNames,
     ModuleNames,
@@ -18,6 +18,8 @@ __all__ = [
     # Files
     "render",
     "write_class_file",
+    "class_file",
+    "ClassFile",
     "read_descriptions",
     # Names, which the devices have in common with the files
     "MemberNames",

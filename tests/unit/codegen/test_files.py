@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from secop_ophyd.codegen import read_descriptions, render, write_class_file
+from secop_ophyd.codegen import (
+    class_file,
+    read_descriptions,
+    render,
+    write_class_file,
+)
 from secop_ophyd.protocol import parse_description
 
 DESCRIPTIONS = Path(__file__).parents[2] / "data" / "descriptions"
@@ -152,3 +157,23 @@ def test_the_mode_of_the_file(tmp_path, cryo):
     file.chmod(0o600)
     write_class_file(cryo, tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_file_can_be_looked_at_before_it_is_written(tmp_path, cryo, demo):
+    new = class_file(cryo, tmp_path / "a", name="mine.py")
+    assert (new.path, new.present) == (tmp_path / "a" / "mine.py", None)
+    assert not new.up_to_date
+    assert files_in(tmp_path) == []
+    new.write()
+    assert class_file(cryo, tmp_path / "a", name="mine.py").up_to_date
+    joined = class_file(demo, tmp_path / "a", name="mine.py")
+    assert joined.present == OURS
+    assert joined.source == render({d.equipment_id: d for d in (demo, cryo)})
+    assert not joined.up_to_date
+    assert new.path.read_text() == OURS
+
+
+def test_line_ends_of_other_platforms_are_no_change(tmp_path, cryo):
+    file = write_class_file(cryo, tmp_path)
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert class_file(cryo, tmp_path).up_to_date
