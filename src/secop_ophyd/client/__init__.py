@@ -2,6 +2,7 @@
 
 from ._client import Pong, SecopClient
 from ._connection import Connection
+from ._discovery import FoundNode, Network, discover
 from ._options import ClientOptions, ConnectionState
 from ._parameter import Listener, Parameter, Reading
 from ._shared import acquire_client, release_client
@@ -16,6 +17,10 @@ __all__ = [
     "Parameter",
     "Reading",
     "Listener",
+    # Discovery
+    "discover",
+    "FoundNode",
+    "Network",
     # For who builds on it
     "Connection",
     "acquire_client",
