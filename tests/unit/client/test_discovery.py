@@ -54,11 +54,11 @@ class Responder(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def answering(*answers, deaf=0):
+async def answering(*answers, deaf=0, at="127.0.0.1"):
     """Run what answers to discovery, and yield it and its port."""
     packets = [a if isinstance(a, bytes) else json.dumps(a).encode() for a in answers]
     transport, responder = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: Responder(packets, deaf), ("127.0.0.1", 0)
+        lambda: Responder(packets, deaf), (at, 0)
     )
     try:
         yield responder, transport.get_extra_info("sockname")[1]
@@ -72,6 +72,13 @@ async def test_a_node_is_found_once():
         assert await discover(0.2, networks=[HERE], port=port) == [FOUND]
     assert len(node.questions) == 2, "a packet may get lost"
     assert set(node.questions) == {b'{"SECoP":"discover"}'}
+
+
+async def test_it_is_a_broadcast():
+    # It hears what is sent to everyone on this computer, and nothing else
+    async with answering(ANSWER, at="127.255.255.255") as (_, port):
+        loopback = [n for n in own_networks() if n.own == "127.0.0.1"]
+        assert await discover(0.2, networks=loopback, port=port) == [FOUND]
 
 
 async def test_the_first_packet_may_be_lost():
