@@ -1,7 +1,13 @@
 """Class files for nodes: from descriptions to typed Python, and the names in it."""
 
 from ._classes import BASE_CLASSES
-from ._files import ClassFile, class_file, read_descriptions, write_class_file
+from ._files import (
+    ClassFile,
+    check_file_name,
+    class_file,
+    read_descriptions,
+    write_class_file,
+)
 from ._names import (
     MemberNames,
     ModuleNames,
@@ -20,6 +26,7 @@ __all__ = [
     "write_class_file",
     "class_file",
     "ClassFile",
+    "check_file_name",
     "read_descriptions",
     # Names, which the devices have in common with the files
     "MemberNames",

@@ -41,6 +41,19 @@ class ClassFile:
         _replace(file, self.source)
 
 
+def check_file_name(name: str) -> str:
+    """Return the name of a class file, if it can be one.
+
+    :param name: Name of the file, without folder.
+    :raises ValueError: If nobody could import it.
+    """
+    if Path(name).name != name or not name.removesuffix(".py").isidentifier():
+        raise ValueError(f"{name!r} is not the name of a Python file")
+    if not name.endswith(".py"):
+        raise ValueError(f"{name!r} does not end in .py")
+    return name
+
+
 def class_file(
     description: NodeDescription,
     path: str | os.PathLike[str] | None = None,
@@ -58,11 +71,7 @@ def class_file(
         structure report.
     :raises FileExistsError: If there is a file that was not generated.
     """
-    if Path(name).name != name or not name.removesuffix(".py").isidentifier():
-        raise ValueError(f"{name!r} is not the name of a Python file")
-    if not name.endswith(".py"):
-        raise ValueError(f"{name!r} does not end in .py")
-    file = (Path.cwd() if path is None else Path(path)) / name
+    file = (Path.cwd() if path is None else Path(path)) / check_file_name(name)
     present = _read(file) if file.exists() else None
     nodes = {} if present is None else _descriptions(file, present)
     source = render({**nodes, description.equipment_id: description})
