@@ -6,7 +6,7 @@ import argparse
 import json
 import tempfile
 
-from secop_ophyd.devices import SECoPNodeDevice, format_tree
+from secop_ophyd.devices import SECoPNodeDevice
 from secop_ophyd.protocol import NodeAddress, NodeDescription
 
 from ._output import show, show_bytes
@@ -53,6 +53,6 @@ async def _tree(address: NodeAddress, timeout: float) -> str:
         node = SECoPNodeDevice(str(address), logdir=logdir)
         try:
             await node.connect(timeout=timeout)
-            return await format_tree(node)
+            return str(node.tree())
         finally:
             await node.disconnect()

@@ -141,6 +141,18 @@ class Contents(AsyncReadable, AsyncConfigurable, HasHints):
         self._items: list[Item] = []
         self._names: list[str] = []
 
+    @classmethod
+    def of(cls, device: HasName, items: list[Item]) -> Contents:
+        """Return contents that are parts of those of others, with the same data keys.
+
+        :param device: What has the name.
+        :param items: The parts.
+        """
+        contents = cls(device, is_module=False)
+        contents._items = items
+        contents._names = [item.signal.name for item in items]
+        return contents
+
     @property
     def name(self) -> str:
         return self._device.name

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bluesky.protocols import (
@@ -27,11 +27,11 @@ from ophyd_async.core import (
     StandardReadableFormat,
 )
 
-from secop_ophyd.protocol import ConnectionLost, SecopError
+from secop_ophyd.protocol import SecopError
 
-from ._connector import ModuleConnector
 from ._contents import READ, Contents, Item
 from ._filling import FillingConnector
+from ._reading import SignalReading
 
 _Row = dict[str, Reading[Any]]
 
@@ -49,69 +49,53 @@ class Recording:
     :param log: Where gaps are reported.
     """
 
-    def __init__(self, items: list[Item], rows: list[_Row], log: logging.Logger):
-        self._items = {item.signal.name: item for item in items}
+    def __init__(self, items: Sequence[Item], rows: list[_Row], log: logging.Logger):
+        self._items = items
         self._rows = rows
         self._log = log
-        self._latest: dict[str, _Row] = {}
-        self._missing: set[str] = set()
+        self._latest: dict[int, _Row] = {}
+        self._missing: set[int] = set()
         self._lost = 0
+        self._ends: list[Callable[[], None]] = []
 
     def begin(self) -> None:
         """Record each update from now on; the first row has the present values."""
-        for item in self._items.values():
-            item.signal.subscribe_reading(self._updated)
+        self._ends = [
+            item.backend.subscribe(partial(self._updated, index))
+            for index, item in enumerate(self._items)
+        ]
 
     def end(self) -> None:
         """End it."""
-        for item in self._items.values():
-            item.signal.clear_sub(self._updated)
+        for end in self._ends:
+            end()
         if self._missing:
             self._tell_lost()
 
-    def _updated(self, readings: dict[str, Reading[Any]]) -> None:
-        ((name, reading),) = readings.items()
+    def _updated(self, index: int, reading: SignalReading) -> None:
         try:
-            self._latest[name] = _columns(self._items[name], reading)
+            self._latest[index] = self._items[index].spread(reading)  # type: ignore[arg-type]
         except SecopError as error:
-            self._latest.pop(name, None)
+            self._latest.pop(index, None)
             if not self._missing:
+                name = self._items[index].signal.name
                 self._log.warning("no rows, %s has no value: %s", name, error)
-            self._missing.add(name)
+            self._missing.add(index)
             return
-        was_missing = name in self._missing
-        self._missing.discard(name)
+        was_missing = index in self._missing
+        self._missing.discard(index)
         if self._missing:
             self._lost += 1
             return
         if was_missing:
             self._tell_lost()
         if len(self._latest) == len(self._items):
-            latest = self._latest.values()
-            self._rows.append({k: r for row in latest for k, r in row.items()})
+            rows = (self._latest[i] for i in range(len(self._items)))
+            self._rows.append({k: r for row in rows for k, r in row.items()})
 
     def _tell_lost(self) -> None:
         self._log.warning("%d updates were lost in the gap of the rows", self._lost)
         self._lost = 0
-
-
-def _columns(item: Item, reading: Reading[Any]) -> _Row:
-    """Return a reading as readings of its columns.
-
-    :raises SecopError: If there is no value, and nothing that stands for it.
-    """
-    try:
-        return item.spread(reading)
-    except ConnectionLost:
-        raise
-    except SecopError:
-        connector = getattr(item.signal.parent, "connector", None)
-        is_float = item.backend.datatype is float
-        if not (is_float and isinstance(connector, ModuleConnector)):
-            raise
-        if not connector.options.errors_as_nan:
-            raise
-        return item.spread({**reading, "value": math.nan})
 
 
 class SECoPRecorder(
@@ -157,9 +141,9 @@ class SECoPRecorder(
 
     def _contents(self) -> Contents:
         # Anew each time: what a node describes can change when it is reconnected
-        contents = Contents(self, False)
-        contents.items = [i for source in self._sources for i in _items(source)]
-        return contents
+        items = [item for source in self._sources for item in _items(source)]
+        # What a module and its signal have in common is there once
+        return Contents.of(self, list({id(i.signal): i for i in items}.values()))
 
     async def read(self) -> dict[str, Reading[Any]]:
         """Return the last readings."""

@@ -298,3 +298,36 @@ def test_recording_goes_on_in_a_pause(lab, fake, node):
 def test_of_something_else(lab):
     with pytest.raises(TypeError, match="soft is no module or signal of a SEC node"):
         lab.engine(bp.count([SECoPRecorder(soft_signal_rw(float, name="soft"))]))
+
+
+def test_a_module_and_its_own_signal(lab, fake, node):
+    recorder = SECoPRecorder(node.c, node.c.value, node.c)
+    lab.engine(bpp.run_wrapper(ramp_and_record(node.c, 100, recorder)))
+    (descriptor,) = lab.named("descriptor")
+    assert descriptor["data_keys"].keys() == pages(lab, "ramp").keys()
+
+
+def test_data_keys_are_those_of_the_module(lab):
+    struct = {"type": "struct", "members": {"ramp": KELVIN}}
+    node = lab.connect(lab.serve(report(t=readable(struct, ramp=parameter(KELVIN)))))
+    keys = lab.run(SECoPRecorder(node.t.value).describe()).keys()
+    assert keys == {"node-t-ramp_2"}
+    assert keys < lab.run(node.t.describe()).keys()
+
+
+def test_a_listener_that_fails_keeps_nobody_from_hearing_of_an_error(lab, fake, node):
+    # As that of a monitor, which takes the value; whose turn is first is by chance
+    listeners = [lambda r, i=i: r["node-t"]["value"] for i in range(20)]
+    for listener in listeners:
+        lab.call(node.t.value.subscribe_reading, listener)
+    recorder = SECoPRecorder(node.t)
+    lab.call(recorder.kickoff)
+    lab.call(fake.set, "t:value", 4.0)
+    lab.call(fake.set_error, "t:value", "HardwareError", "broken")
+    lab.call(fake.set, "t:status", (400, "broken"))
+    lab.run(node.client.ping())
+    statuses = [row["node-t-status-f0"]["value"] for row in recorder._rows]
+    assert 400 not in statuses
+    lab.call(recorder.complete)
+    for listener in listeners:
+        lab.call(node.t.value.clear_sub, listener)
