@@ -2,7 +2,8 @@
 
 from ._acquisition import acquisition_channels, find_command
 from ._address import DEFAULT_PORT, NodeAddress, parse_address
-from ._composites import ArrayInfo, MatrixInfo, StatusInfo, StructInfo, TupleInfo
+from ._arrays import ArrayInfo
+from ._composites import MatrixInfo, StatusInfo, StructInfo, TupleInfo
 from ._datainfo import parse_datainfo, parse_status_datainfo
 from ._datatypes import (
     BlobInfo,

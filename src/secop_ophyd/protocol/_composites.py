@@ -16,10 +16,6 @@ import numpy as np
 from ._datatypes import (
     BlobInfo,
     DataInfo,
-    DoubleInfo,
-    IntInfo,
-    NumberInfo,
-    StringInfo,
     complaint,
 )
 from ._errors import NodeError, NoValueYet, RangeError, WrongType
@@ -29,8 +25,12 @@ from ._text import shorten, show
 ErrorT = TypeVar("ErrorT", bound=Exception)
 
 
-def _at(place: str, error: ErrorT) -> ErrorT:
-    """Return an error of a member that tells which member it is."""
+def at(place: str, error: ErrorT) -> ErrorT:
+    """Return an error of a member that tells which member it is.
+
+    :param place: Index or name of the member.
+    :param error: Its error.
+    """
     separator = "" if str(error).startswith("[") else ": "
     return type(error)(f"[{shorten(place, 63)}]{separator}{error}")
 
@@ -42,13 +42,13 @@ def _each(
         try:
             yield place, convert(member, value)
         except (NodeError, NoValueYet) as error:
-            raise _at(place, error) from None
+            raise at(place, error) from None
 
 
 def _first_oddity(items: Iterable[tuple[str, DataInfo, Any]]) -> str:
     for place, member, data in items:
         if oddity := member.oddity(data):
-            return str(_at(place, RangeError(oddity)))
+            return str(at(place, RangeError(oddity)))
     return ""
 
 
@@ -72,77 +72,6 @@ def _fields(value: Any) -> Any:
 def _is_positional(value: Mapping[Any, Any]) -> bool:
     """Tell whether the fields are those of a tuple: `f0`, `f1` and so on."""
     return list(value) == [f"f{i}" for i in range(len(value))]
-
-
-def _are_in_limits(info: NumberInfo, numbers: Sequence[float]) -> bool:
-    """Tell it for many numbers quickly; False means that it is not known."""
-    # NaN makes the sum NaN, but is no integer
-    return (
-        (isinstance(info, IntInfo) or -math.inf < sum(numbers) < math.inf)
-        and (info.min is None or info.min <= min(numbers, default=info.min))
-        and (info.max is None or info.max >= max(numbers, default=info.max))
-    )
-
-
-# Types of JSON values that need no conversion, for long arrays
-_AS_IS: dict[type[DataInfo], type] = {DoubleInfo: float, IntInfo: int, StringInfo: str}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArrayInfo(DataInfo):
-    """A sequence of values of one type, as list.
-
-    :param members: The type of the elements.
-    :param minlen: Smallest number of elements.
-    :param maxlen: Largest number of elements, or None.
-    """
-
-    members: DataInfo
-    minlen: int = 0
-    maxlen: int | None = None
-
-    def validate(self, value: Any) -> list[Any]:
-        if is_ndarray(value) and value.ndim > 0:
-            # Rows of a structured array stay numpy, they know their names
-            value = list(value) if value.dtype.names else value.tolist()
-        if not is_sequence(value):
-            raise WrongType(f"expected a sequence, got {show(value)}")
-        self._check_length(len(value))
-        items = ((str(i), self.members, v) for i, v in enumerate(value))
-        return [v for _, v in _each(_validate, items)]
-
-    def _check_length(self, length: int) -> None:
-        if length < self.minlen or (self.maxlen is not None and length > self.maxlen):
-            high = "any number" if self.maxlen is None else self.maxlen
-            raise RangeError(
-                f"{length} elements, but from {self.minlen} to {high} are allowed"
-            )
-
-    def to_json(self, value: Sequence[Any]) -> list[Any]:
-        return [self.members.to_json(v) for v in value]
-
-    def from_json(self, data: Any) -> list[Any]:
-        if not is_list(data):
-            raise self._refuse(data, "an array")
-        items: list[Any] = data
-        kinds = set(map(type, items))
-        if kinds <= {_AS_IS.get(type(self.members))}:
-            return items
-        if isinstance(self.members, DoubleInfo) and kinds <= {int, float}:
-            try:
-                return [float(v) for v in items]
-            except OverflowError:
-                pass  # below it is told which one is too large
-        located = ((str(i), self.members, v) for i, v in enumerate(items))
-        return [v for _, v in _each(_from_json, located)]
-
-    def oddity(self, data: Any) -> str:
-        if wrong := complaint(self._check_length, len(data)):
-            return wrong
-        if isinstance(self.members, DoubleInfo | IntInfo):
-            if _are_in_limits(self.members, data):
-                return ""
-        return _first_oddity((str(i), self.members, v) for i, v in enumerate(data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ._composites import ArrayInfo, MatrixInfo, StatusInfo, StructInfo, TupleInfo
+from ._arrays import ArrayInfo
+from ._composites import MatrixInfo, StatusInfo, StructInfo, TupleInfo
 from ._datatypes import (
     BlobInfo,
     BoolInfo,

@@ -281,10 +281,17 @@ class EnumInfo(DataInfo):
     """
 
     members: Mapping[str, int]
+    _names: dict[int, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names: dict[int, str] = {}
+        for name, code in self.members.items():
+            names.setdefault(code, name)
+        object.__setattr__(self, "_names", names)
 
     def name_of(self, code: int) -> str | None:
         """Return the name of a code, or None if it has none."""
-        return next((name for name, c in self.members.items() if c == code), None)
+        return self._names.get(code)
 
     def text_of(self, code: int) -> str:
         """Return the name of a code, or the code as a text that is no other name."""
@@ -304,7 +311,7 @@ class EnumInfo(DataInfo):
             raise WrongType(f"expected a code or a name, got {show(value)}")
         if isinstance(value, str) and value in self.members:
             return self.members[value]
-        if not isinstance(value, str) and value in self.members.values():
+        if not isinstance(value, str) and value in self._names:
             return int(value)
         choices = ", ".join(f"{n} ({c})" for n, c in self.members.items())
         raise RangeError(f"{show(value)} is none of {shorten(choices, 300)}")
@@ -405,7 +412,7 @@ class BlobInfo(DataInfo):
             raise self._refuse(data, "a string in base64")
         try:  # five times as fast as the module base64, and as strict
             return msgspec.convert(data, bytes)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):
             raise WrongType(f"not base64: {show(data)}") from None
 
     def oddity(self, data: Any) -> str:

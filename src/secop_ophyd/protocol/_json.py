@@ -38,6 +38,19 @@ def builtin(value: Any) -> Any:
 _encoder = msgspec.json.Encoder(enc_hook=builtin)
 
 
+_DIGITS_AS_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
+
+
+def _may_be_too_large(data: bytes) -> bool:
+    """Tell whether there may be a number that no double can hold.
+
+    It has an exponent of three digits, or 200 digits and an exponent of two. To look at
+    each number takes far longer.
+    """
+    zeros = data.translate(_DIGITS_AS_ZEROS)
+    return b"e000" in zeros or b"e+000" in zeros or b"0" * 200 in zeros
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
@@ -65,11 +78,13 @@ def decode(data: bytes, exact: bool = True) -> Any:
         pass  # the slow way below is tolerant, or has the better message
     except RecursionError:
         raise BadJSON("nested too deeply") from None
-    parse_float = _finite if exact else float
+    parse_float = _finite if exact and _may_be_too_large(data) else None
     try:
         text = data.decode(errors="replace")
         value: Any = json.loads(text, parse_float=parse_float)
-        return _replace_surrogates(value)
+        # Only an escape makes a lone surrogate, since decoding replaces them
+        has_surrogates = b"\\ud" in data or b"\\uD" in data
+        return _replace_surrogates(value) if has_surrogates else value
     except RecursionError:
         raise BadJSON("nested too deeply") from None
     except ValueError as error:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ._composites import ArrayInfo, MatrixInfo, StructInfo, TupleInfo
+from ._arrays import ArrayInfo
+from ._composites import MatrixInfo, StructInfo, TupleInfo
 from ._datatypes import (
     BlobInfo,
     BoolInfo,
