@@ -73,8 +73,7 @@ def to_json_all(info: DataInfo, values: list[Any]) -> list[Any] | None:
         case ScaledInfo() if set(map(type, values)) <= {float}:
             return _steps(info, values)
         case TupleInfo():
-            rows = _rows(to_json_all, info, values)
-            return None if rows is None else list(map(list, rows))
+            return _rows(to_json_all, info, values, list)
         case StructInfo():
             return _objects(to_json_all, info, values)
         case _:
@@ -285,23 +284,18 @@ def _parts(
     info: TupleInfo | StructInfo, items: list[Any]
 ) -> list[tuple[DataInfo, list[Any]]] | None:
     """Return each member with its values, or None if the items differ in members."""
-    members = _members(info)
-    if members is None or set(map(len, items)) != {len(members)}:
+    if isinstance(info, StructInfo):
+        members: dict[Any, DataInfo] = dict(info.members)
+    elif type(info) is TupleInfo:
+        members = dict(enumerate(info.members))
+    else:  # a status has rules of its own
         return None
-    if isinstance(info, TupleInfo):
-        columns = map(list, zip(*items, strict=True))
-        return list(zip(members.values(), columns, strict=True))
+    if set(map(len, items)) != {len(members)}:
+        return None
     try:
         return [(m, [item[k] for item in items]) for k, m in members.items()]
     except KeyError:
         return None
-
-
-def _members(info: TupleInfo | StructInfo) -> dict[Any, DataInfo] | None:
-    if isinstance(info, StructInfo):
-        return dict(info.members)
-    # Others than tuples themselves have rules of their own
-    return dict(enumerate(info.members)) if type(info) is TupleInfo else None
 
 
 def _columns(
@@ -317,10 +311,10 @@ def _columns(
 
 
 def _rows(
-    convert: ConvertAll, info: TupleInfo, items: list[Any]
-) -> list[tuple[Any, ...]] | None:
+    convert: ConvertAll, info: TupleInfo, items: list[Any], kind: type = tuple
+) -> list[Any] | None:
     columns = _columns(convert, info, items)
-    return None if columns is None else list(zip(*columns, strict=True))
+    return None if columns is None else list(map(kind, zip(*columns, strict=True)))
 
 
 def _objects(
