@@ -21,23 +21,27 @@ export MPLBACKEND
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 USABLE  := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: help demo test lint format docs check clean
+.PHONY: help demo test soak lint format docs check clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    simulated SEC node, a scan and its plot"
-	@echo "make test    the whole test suite"
+	@echo "make test    the test suite"
+	@echo "make soak    many runs, after which nothing may be left"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"
 	@echo "make docs    documentation, in build/html"
-	@echo "make check   lint, test and docs"
+	@echo "make check   lint, test, soak and docs"
 	@echo "make clean   remove everything that make has made"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m secop_ophyd.demo $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/python -m ruff check .
@@ -53,7 +57,7 @@ docs: $(VENV)/.dev
 	@$(BIN)/python -m sphinx --quiet --fail-on-warning -b html docs build/html
 	@echo "The documentation is in build/html/index.html"
 
-check: lint test docs
+check: lint test soak docs
 
 clean:
 	rm -rf $(VENV) build dist docs/_api src/*.egg-info demo.png

@@ -18,6 +18,8 @@ from ophyd_async.core import init_devices
 from secop_ophyd.devices import SECoPNodeDevice
 from secop_ophyd.testing import FakeNode
 
+pytestmark = pytest.mark.soak
+
 CRYO = Path(__file__).parents[1] / "data" / "descriptions" / "cryo.json"
 CYCLES = 1000
 SCANS = 100
