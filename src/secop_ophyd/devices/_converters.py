@@ -100,8 +100,12 @@ class IntConverter(Converter):
 class TextsConverter(Converter):
     """For arrays of texts."""
 
+    def __init__(self, info: DataInfo, datatype: Any):
+        super().__init__(info, datatype)
+        self._shape = self.datakey("")["shape"]
+
     def value(self, value: list[str]) -> list[str]:
-        check_shape([len(value)], self.datakey("")["shape"])
+        check_shape([len(value)], self._shape)
         return value.copy()
 
 
@@ -137,18 +141,24 @@ class EnumArrayConverter(EnumConverter):
         super().__init__(members, member_type)
         self.info = info  # type: ignore[assignment]
         self.datatype = Sequence[member_type]
+        self._shape = self.datakey("")["shape"]
 
     def value(self, value: Any) -> list[Any]:
-        check_shape([len(value)], self.datakey("")["shape"])
-        return [self._member(code) for code in value]
+        check_shape([len(value)], self._shape)
+        members = {code: self._member(code) for code in set(value)}
+        return [members[code] for code in value]
 
 
 class BlobConverter(Converter):
     """For blobs: an array of bytes."""
 
+    def __init__(self, info: DataInfo, datatype: Any):
+        super().__init__(info, datatype)
+        self._shape = self.datakey("")["shape"]
+
     def value(self, value: bytes) -> np.ndarray[Any, Any]:
         array = np.frombuffer(value, np.uint8)
-        check_shape(array.shape, self.datakey("")["shape"])
+        check_shape(array.shape, self._shape)
         return array
 
 

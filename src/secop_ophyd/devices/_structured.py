@@ -6,7 +6,8 @@ any length, and a text must never be cut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -39,79 +40,86 @@ def structured_array(info: DataInfo, value: Any) -> np.ndarray[Any, Any]:
         have the fields `f0`, `f1` and so on.
     """
     if isinstance(info, ArrayInfo):
-        return _filled(*_field(info.members, value))
-    dtype, (row,) = _field(info, [value])
-    array = np.empty((), dtype)
-    array[()] = row
-    return array
+        return _array(info.members, value)
+    return _array(info, [value]).reshape(())
 
 
-def _filled(dtype: Any, rows: Sequence[Any]) -> np.ndarray[Any, Any]:
-    array = np.empty(len(rows), dtype)
-    for i, row in enumerate(rows):
-        array[i] = row
-    return array
-
-
-def _field(info: DataInfo, values: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Return a numpy type that holds all the values, and the values for it."""
+def _array(info: DataInfo, values: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """Return many values of one type as array; its first axis are the values."""
     match info:
         case StatusInfo():
             codes, texts = ([v[i] for v in values] for i in (0, 1))
-            return _fields({"f0": IntInfo(), "f1": StringInfo()}, [codes, texts])
+            return _fields({"f0": (IntInfo(), codes), "f1": (StringInfo(), texts)})
         case TupleInfo():
-            members = {f"f{i}": m for i, m in enumerate(info.members)}
-            parts = list(zip(*values, strict=True)) or [()] * len(members)
-            return _fields(members, parts)
+            return _fields(
+                {
+                    f"f{i}": (m, [v[i] for v in values])
+                    for i, m in enumerate(info.members)
+                }
+            )
         case StructInfo():
-            return _fields(info.members, [[v[k] for v in values] for k in info.members])
+            return _fields(
+                {k: (m, [v[k] for v in values]) for k, m in info.members.items()}
+            )
         case DoubleInfo() | ScaledInfo():
-            return np.float64, list(values)
+            return np.array(values, np.float64)
         case BoolInfo():
-            return np.bool_, list(values)
+            return np.array(values, np.bool_)
         case IntInfo() if all(INT64.min <= v <= INT64.max for v in values):
-            return np.int64, list(values)
+            return np.array(values, np.int64)
         case EnumInfo():
-            return _text([info.text_of(v) for v in values])
+            return _texts([info.text_of(v) for v in values])
         case StringInfo():
-            return _text(values)
+            return _texts(values)
+        case BlobInfo() if len(set(map(len, values))) == 1:
+            content = np.frombuffer(b"".join(values), np.uint8)
+            return content.reshape(len(values), -1)
         case BlobInfo():
-            rows = [np.frombuffer(v, np.uint8) for v in values]
-            return _sub_array(np.uint8, rows, {len(r) for r in rows})
+            return _objects([np.frombuffer(v, np.uint8) for v in values])
         case MatrixInfo() if len({v.shape for v in values}) == 1:
-            return (np.dtype(info.elementtype), values[0].shape), list(values)
+            return np.array(values, info.elementtype)
         case ArrayInfo():
-            lengths = {len(v) for v in values}
-            if not values and info.minlen == info.maxlen:
-                lengths = {info.minlen}  # an empty array has its other dimensions
-            dtype, _ = _field(info.members, [x for v in values for x in v])
-            rows = [_field(info.members, v)[1] for v in values]
-            return _sub_array(dtype, rows, lengths)
+            return _arrays(info, values)
         case _:
-            return object, list(values)
+            return _objects(values)
 
 
-def _fields(members: Any, per_member: Sequence[Sequence[Any]]) -> tuple[Any, list[Any]]:
-    found = [_field(m, vs) for m, vs in zip(members.values(), per_member, strict=True)]
-    dtype = np.dtype([(n, t) for n, (t, _) in zip(members, found, strict=True)])
-    return dtype, list(zip(*(values for _, values in found), strict=True))
+def _objects(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+    array = np.empty(len(values), object)
+    for i, value in enumerate(values):  # numpy would look into lists
+        array[i] = value
+    return array
 
 
-def _text(values: Sequence[str]) -> tuple[Any, list[Any]]:
+def _fields(
+    members: Mapping[str, tuple[DataInfo, Sequence[Any]]],
+) -> np.ndarray[Any, Any]:
+    columns = {name: _array(info, values) for name, (info, values) in members.items()}
+    dtype = [(name, c.dtype, c.shape[1:]) for name, c in columns.items()]
+    array = np.empty(len(next(iter(columns.values()))), dtype)
+    for name, column in columns.items():
+        array[name] = column
+    return array
+
+
+def _texts(values: Sequence[str]) -> np.ndarray[Any, Any]:
     # numpy drops trailing NUL characters
     if any(v.endswith("\0") for v in values):
-        return object, list(values)
+        return _objects(values)
     longest = max((len(v) for v in values), default=0)
-    return f"<U{max(longest, 1)}", list(values)
+    return np.array(values, f"<U{max(longest, 1)}")
 
 
-def _sub_array(dtype: Any, rows: list[Any], lengths: set[int]) -> tuple[Any, list[Any]]:
-    dtype = np.dtype(dtype)
-    # numpy has no arrays of what has no size
-    if len(lengths) == 1 and dtype.kind != "O" and dtype.itemsize:
-        if lengths == {0}:  # a list would have no other dimensions
-            rows = [np.empty(0, dtype) for _ in rows]
-        return (dtype, (lengths.pop(),)), rows
-    if dtype.names:  # they keep their fields
-        return object, [_filled(dtype, row) for row in rows]
-    return object, rows
+def _arrays(info: ArrayInfo, values: Sequence[Any]) -> np.ndarray[Any, Any]:
+    # One choice for all of them: the form of one must not depend on its own values
+    elements = _array(info.members, [x for v in values for x in v])
+    lengths = list(map(len, values))
+    different = set(lengths)
+    if not values and info.minlen == info.maxlen:
+        different = {info.minlen}  # an empty array has its other dimensions
+    if len(different) == 1 and elements.dtype.kind != "O":
+        return elements.reshape(len(values), *different, *elements.shape[1:])
+    ends = accumulate(lengths, initial=0)
+    rows = [elements[start:end] for start, end in pairwise(ends)]
+    # Structs stay arrays, they know their names
+    return _objects(rows if elements.dtype.names else [row.tolist() for row in rows])
