@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from secop_ophyd.protocol import BadJSON, decode, encode, shorten
 
@@ -71,6 +72,40 @@ def test_what_python_sends_for_numbers_that_are_none():
     nan, high, low, text = decode(b'[NaN, Infinity, -Infinity, "NaN"]')
     assert math.isnan(nan)
     assert (high, low, text) == (math.inf, -math.inf, "NaN")
+
+
+@given(
+    st.sampled_from(["", "-"]),
+    st.sampled_from(["1", "9", "17", "0"]),
+    st.sampled_from([0, 1, 150, 198, 199, 200, 205, 210, 308, 309, 400]),
+    st.sampled_from(["", ".5", "." + "0" * 250 + "1"]),
+    st.sampled_from(["", "e5", "E99", "e+99", "E+308", "e309", "e-400", "e0000"]),
+)
+def test_numbers_that_no_double_can_hold(sign, first, zeros, decimals, exponent):
+    # NaN makes it the slow way
+    number = f"{sign}{first}{'0' * zeros if first != '0' else ''}{decimals}{exponent}"
+    data = f"[NaN,{number}]".encode()
+    value = float(number)
+    if math.isfinite(value) or not (decimals or exponent):  # or it is an integer
+        found = decode(data)[1]
+        assert found == (value if decimals or exponent else int(number))
+        assert repr(decode(data, exact=False)[1]) == repr(found)
+    else:
+        with pytest.raises(BadJSON, match="too large"):
+            decode(data)
+        assert decode(data, exact=False)[1] == value
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\uDFFF", "\\UD800", "a\\udc00b"])
+def test_surrogates_next_to_what_is_no_json(text):
+    if "U" in text:
+        with pytest.raises(BadJSON):
+            decode(f'[NaN,{{"{text}":"{text}"}}]'.encode())
+    else:
+        _, found = decode(f'[NaN,{{"{text}":"{text}"}}]'.encode())
+        for word in next(iter(found.items())):
+            assert word.isascii()
+            assert "?" in word
 
 
 @pytest.mark.parametrize("data", [b"", b" ", b" \t ", b"null", b" null "])
