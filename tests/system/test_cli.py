@@ -115,6 +115,8 @@ def test_ctrl_c(options: tuple[str, ...]) -> None:
             [*COMMAND, *options, address, "--timeout", "100"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # Who runs the tests in the background has switched it off for all
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
             connection, _ = silent.accept()
             with connection:
