@@ -23,7 +23,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-REPEAT = 3
+REPEAT = 5
 FLOATS = {"type": "double"}
 CASES: dict[str, dict[str, Any]] = {
     "1e3 doubles": {"type": "array", "members": FLOATS, "maxlen": 10**3},

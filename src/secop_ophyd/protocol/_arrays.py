@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._composites import at
+import numpy as np
+
+from ._composites import StructInfo, TupleInfo, at, is_positional
 from ._datatypes import DataInfo, complaint
 from ._errors import NodeError, NoValueYet, RangeError, WrongType
 from ._guards import is_list, is_ndarray, is_sequence
@@ -34,8 +36,7 @@ class ArrayInfo(DataInfo):
 
     def validate(self, value: Any) -> list[Any]:
         if is_ndarray(value) and value.ndim > 0:
-            # Rows of a structured array stay numpy, they know their names
-            value = list(value) if value.dtype.names else value.tolist()
+            value = _rows(value, self.members) if value.dtype.names else value.tolist()
         if not is_sequence(value):
             raise WrongType(f"expected a sequence, got {show(value)}")
         self._check_length(len(value))
@@ -76,6 +77,19 @@ class ArrayInfo(DataInfo):
                     if oddity := self.members.oddity(item):
                         return str(at(str(i), RangeError(oddity)))
         return ""
+
+
+def _rows(array: np.ndarray[Any, Any], member: DataInfo) -> list[Any]:
+    """Return the rows of a structured array, in a form that knows their names."""
+    names = list(array.dtype.names or ())
+    fields = [array.dtype[name] for name in names]
+    if array.ndim == 1 and not any(field.names or field.shape for field in fields):
+        rows = zip(*(array[name].tolist() for name in names), strict=True)
+        if isinstance(member, StructInfo):
+            return [dict(zip(names, row, strict=True)) for row in rows]
+        if isinstance(member, TupleInfo) and is_positional(names):
+            return list(rows)
+    return list(array)
 
 
 def _chunks(items: list[Any]) -> Iterator[tuple[int, list[Any]]]:

@@ -69,9 +69,12 @@ def _fields(value: Any) -> Any:
     return value
 
 
-def _is_positional(value: Mapping[Any, Any]) -> bool:
-    """Tell whether the fields are those of a tuple: `f0`, `f1` and so on."""
-    return list(value) == [f"f{i}" for i in range(len(value))]
+def is_positional(names: Iterable[Any]) -> bool:
+    """Tell whether the fields are those of a tuple: `f0`, `f1` and so on.
+
+    :param names: The names of the fields.
+    """
+    return all(name == f"f{i}" for i, name in enumerate(names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,7 @@ class TupleInfo(DataInfo):
     def validate(self, value: Any) -> tuple[Any, ...]:
         value = _fields(value)
         if is_mapping(value):
-            value = tuple(value.values()) if _is_positional(value) else value
+            value = tuple(value.values()) if is_positional(value) else value
         elif is_ndarray(value):
             value = value.tolist()
         if not is_sequence(value):

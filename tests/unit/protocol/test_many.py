@@ -275,3 +275,31 @@ def test_the_others_stay_when_one_needs_the_long_way():
 def test_the_result_of_validate_is_a_new_list():
     values = [1.0, 2.0]
     assert ArrayInfo(members=DoubleInfo()).validate(values) is not values
+
+
+ROWS = [
+    (SOME, np.array([(1.5, 1), (2.0, -7)], "f8,i8")),
+    (SOME, np.array([(1.5, 1), (6.0, 5)], "f4,i4")),
+    (SOME, np.array([(1.5, "on")], "f8,U3")),
+    (SOME, np.array([(1.5, 1)], [("f1", "f8"), ("f0", "i8")])),
+    (SOME, np.array([(1.5, 1)], [("f0", "f8"), ("x", "i8")])),
+    (SOME, np.array([(True, 1)], "?,i8")),
+    (SOME, np.array([(1.5, 1, 1)], "f8,i8,i8")),
+    (OTHERS, np.array([(0.1, (1.0, "on"))], [("a", "f8"), ("b", "O")])),
+    (OTHERS, np.array([((1.0, 1), 0.1)], [("b", "f8,i8"), ("a", "f4")])),
+    (OTHERS, np.array([([1.0, 1],)], [("b", "f8", (2,))])),
+    (OTHERS, np.array([(0.1, 1.0)], "f8,f8")),
+    (StructInfo(members={"f0": IntInfo()}), np.array([(1,), (2,)], [("f0", "u1")])),
+]
+
+
+@pytest.mark.parametrize(("info", "rows"), ROWS)
+def test_rows_of_structured_arrays(info, rows):
+    array = ArrayInfo(members=info)
+    validated = each(info.validate, list(rows))
+    found = at_once(array.validate, rows)
+    if isinstance(validated, list):
+        assert repr(found) == repr(validated)
+    else:  # the words for a numpy value may be others than for a Python value
+        assert found[0] == validated[0]
+        assert found[1].split(":")[0] == validated[1].split(":")[0]
