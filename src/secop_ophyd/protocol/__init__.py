@@ -3,6 +3,7 @@
 from ._acquisition import acquisition_channels, find_command
 from ._address import DEFAULT_PORT, NodeAddress, parse_address
 from ._arrays import ArrayInfo
+from ._changes import changes
 from ._composites import MatrixInfo, StatusInfo, StructInfo, TupleInfo
 from ._datainfo import parse_datainfo, parse_status_datainfo
 from ._datatypes import (
@@ -151,6 +152,7 @@ __all__ = [
     "CommandDescription",
     "Problem",
     "parse_description",
+    "changes",
     "InterfaceClass",
     "interface_class",
     "acquisition_channels",
