@@ -61,7 +61,7 @@ async def failure(uri: str, timeout: float = 0.5) -> str:
         async with init_devices(timeout=timeout):
             node = SECoPNodeDevice(uri)
     assert time.monotonic() - started < timeout + 0.4
-    assert not node.connected
+    assert not node.is_connected
     text = str(caught.value)
     assert "node: " in text  # the variable
     assert uri in text
@@ -98,7 +98,7 @@ async def test_several_at_once_are_all_named(closed_port, silent_port):
             one = SECoPNodeDevice(f"127.0.0.1:{closed_port}")
             two = SECoPNodeDevice(f"127.0.0.1:{silent_port}")
     assert time.monotonic() - started < 0.9
-    assert not one.connected and not two.connected
+    assert not one.is_connected and not two.is_connected
     for said in ("one: ", "two: ", "Connection refused", "no answer to *IDN?"):
         assert said in str(caught.value)
 
@@ -108,7 +108,7 @@ async def test_good_node_beside_a_bad_one(demo, closed_port):
         async with init_devices(timeout=5):
             good = SECoPNodeDevice(demo.uri)
             bad = SECoPNodeDevice(f"127.0.0.1:{closed_port}")
-    assert not bad.connected
+    assert not bad.is_connected
     await good.disconnect()
 
 
@@ -129,7 +129,7 @@ def test_node_is_not_there_from_a_plan_script(RE: RunEngine, closed_port):
         with init_devices(timeout=0.5):
             node = SECoPNodeDevice(f"127.0.0.1:{closed_port}")
     assert time.monotonic() - started < 0.9
-    assert not node.connected
+    assert not node.is_connected
     assert "Connection refused" in str(caught.value)
 
 
@@ -155,7 +155,7 @@ async def test_frozen_node():
         frozen.resume()
         async with init_devices(timeout=5):
             node = SECoPNodeDevice(frozen.uri)
-        assert node.connected
+        assert node.is_connected
         await node.disconnect()
 
 
@@ -257,7 +257,7 @@ async def test_class_with_an_unknown_module(demo):
         async with init_devices(timeout=5):
             node = Node(demo.uri)
     assert "cyro" in str(caught.value)
-    assert not node.connected
+    assert not node.is_connected
 
 
 def test_command_with_a_bad_argument(RE: RunEngine, device):

@@ -66,9 +66,9 @@ def device(RE: RunEngine, node: SimulatedNode) -> Iterator[Any]:
 def test_basic_connection(RE: RunEngine, node: SimulatedNode) -> None:
     with init_devices():
         device = SECoPNodeDevice(node.uri)
-    assert device.connected
+    assert device.is_connected
     device.close()
-    assert not device.connected
+    assert not device.is_connected
 
 
 def test_a_run_engine_comes_first(node: SimulatedNode) -> None:
@@ -98,7 +98,7 @@ def test_naming(RE: RunEngine, node: SimulatedNode) -> None:
 def test_domain_name(RE: RunEngine, node: SimulatedNode) -> None:
     with init_devices():
         device = SECoPNodeDevice(f"localhost:{node.port}")
-    assert device.connected
+    assert device.is_connected
     device.close()
 
 

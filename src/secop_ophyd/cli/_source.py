@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
-from secop_ophyd.client import ClientOptions, SecopClient
+from secop_ophyd.client import ClientOptions, SecopClient, load_description
 from secop_ophyd.protocol import (
     NodeAddress,
     NodeDescription,
-    SecopError,
     parse_address,
-    parse_description,
 )
 
 
@@ -40,17 +37,10 @@ async def get_description(
     :raises ValueError: If it has no structure report.
     """
     if isinstance(source, Path):
-        return _load(source)
+        return load_description(source)
     client = SecopClient(source, ClientOptions(reconnect=False))
     try:
         await client.connect(timeout)
         return client.description
     finally:
         await client.close()
-
-
-def _load(file: Path) -> NodeDescription:
-    try:
-        return parse_description(json.loads(file.read_bytes()))
-    except (ValueError, RecursionError, SecopError) as error:
-        raise ValueError(f"{file} has no description of a node: {error}") from None

@@ -3,8 +3,10 @@
 from ._client import Pong, SecopClient
 from ._connection import Connection
 from ._discovery import FoundNode, Network, discover
+from ._listeners import Listeners
 from ._options import ClientOptions, ConnectionState
 from ._parameter import Listener, Parameter, Reading
+from ._saved import SavedDescription, load_description
 from ._shared import acquire_client, release_client
 
 __all__ = [
@@ -21,8 +23,12 @@ __all__ = [
     "discover",
     "FoundNode",
     "Network",
+    # Saved descriptions
+    "SavedDescription",
+    "load_description",
     # For who builds on it
     "Connection",
+    "Listeners",
     "acquire_client",
     "release_client",
 ]

@@ -25,6 +25,7 @@ from secop_ophyd.protocol import (
     NoSuchModule,
     NoSuchParameter,
     NoValueYet,
+    Problem,
     ReadOnly,
     SecopError,
     WrongType,
@@ -34,6 +35,7 @@ from secop_ophyd.protocol import (
 )
 
 from ._link import Link
+from ._listeners import Listeners
 from ._options import ClientOptions, ConnectionState
 from ._parameter import Parameter, Reading, read_report
 from ._parameters import Parameters
@@ -78,8 +80,13 @@ class SecopClient:
         self.address = uri if isinstance(uri, NodeAddress) else parse_address(uri)
         self.options = options or ClientOptions()
         self.log = log or logging.getLogger(f"{__package__}.{self.address}")
+        self._problems = Listeners[Problem](self.log, str(self.address))
         self._parameters = Parameters(
-            self.address, self.log, self.options, lambda: self._poller.check()
+            self.address,
+            self.log,
+            self.options,
+            lambda: self._poller.check(),
+            self._problems.tell,
         )
         self._link = Link(self.address, self.options, self.log, self._parameters)
         self._poller = Poller(self._parameters, lambda: self.has_to_ask, self._ask)
@@ -147,6 +154,33 @@ class SecopClient:
         :return: A function that ends it.
         """
         return self._link.on_state(listener)
+
+    def on_problem(self, listener: Callable[[Problem], None]) -> Callable[[], None]:
+        """Call a function with each problem when it arises.
+
+        These are: a parameter goes into an error, or the node describes something
+        differently after it was away. That the connection is lost is a state.
+
+        :param listener: The function; it must not block.
+        :return: A function that ends it.
+        """
+        return self._problems.add(listener)
+
+    def expect(self, description: NodeDescription) -> None:
+        """Take a saved description until the node describes itself.
+
+        Its parameters are there then, and in the state of a lost connection.
+
+        :param description: What the node is expected to say.
+        """
+        self._parameters.expect(description)
+
+    def keep_trying(self) -> None:
+        """Connect in the background, however long it takes until the node is there.
+
+        As after a loss of connection; `connect` waits for it.
+        """
+        self._link.keep_trying()
 
     async def connect(self, timeout: float = 10.0) -> None:
         """Connect, read the description and get the values of all parameters.

@@ -22,6 +22,7 @@ from secop_ophyd.protocol import (
 
 from ._alive import KeepAlive
 from ._connection import Connection
+from ._listeners import Listeners
 from ._options import ClientOptions, ConnectionState
 
 FIRST_RETRY = 0.01
@@ -76,7 +77,7 @@ class Link:
         self._log = log
         self._user = user
         self._state = ConnectionState.DISCONNECTED
-        self._state_listeners: dict[object, Callable[[ConnectionState], None]] = {}
+        self._listeners = Listeners[ConnectionState](log, str(address))
         self._connection: Connection | None = None
         # What is on its way to a connection
         self._attempt: asyncio.Task[None] | None = None
@@ -116,23 +117,12 @@ class Link:
         :param listener: The function; it must not block.
         :return: A function that ends it.
         """
-        key = object()
-        self._state_listeners[key] = listener
-
-        def unsubscribe() -> None:
-            self._state_listeners.pop(key, None)
-
-        return unsubscribe
+        return self._listeners.add(listener)
 
     def _set_state(self, state: ConnectionState) -> None:
-        if state is self._state:
-            return
-        self._state = state
-        for listener in list(self._state_listeners.values()):
-            try:
-                listener(state)
-            except Exception:
-                self._log.exception("%s: a listener failed", self._address)
+        if state is not self._state:
+            self._state = state
+            self._listeners.tell(state)
 
     async def connect(self, timeout: float = 10.0) -> None:
         """Connect, read the description and get the values of all parameters.
@@ -222,7 +212,8 @@ class Link:
             self._user.values_lost(reason)  # part of the values may have come already
             await connection.closed
             raise
-        KeepAlive(connection, str(self._address), self._user.timeout)
+        silence = self._options.max_silence or 2 * self._user.timeout
+        KeepAlive(connection, str(self._address), silence / 2)
         self._connection = connection
         self._set_state(ConnectionState.CONNECTED)
 
@@ -257,6 +248,16 @@ class Link:
         else:
             self.activated = True
 
+    def keep_trying(self) -> None:
+        """Go on in the background until there is a connection, as after a loss.
+
+        Does nothing if there is one, or is on its way already.
+        """
+        on_its_way = self._attempt is not None and not self._attempt.done()
+        if self._connection is None and not on_its_way:
+            self._set_state(ConnectionState.RECONNECTING)
+            self._attempt = asyncio.ensure_future(self._reconnect())
+
     async def close(self) -> None:
         """End the connection and all attempts to get it back.
 
@@ -289,8 +290,7 @@ class Link:
             return
         self._log.warning("%s", reason)
         if self._options.reconnect:
-            self._set_state(ConnectionState.RECONNECTING)
-            self._attempt = asyncio.ensure_future(self._reconnect())
+            self.keep_trying()
         else:
             self._set_state(ConnectionState.DISCONNECTED)
 
@@ -309,7 +309,7 @@ class Link:
                 break
         self._attempt = None
         self._forget_causes()
-        self._log.info("%s: connected again", self._address)
+        self._log.info("%s: connected", self._address)
 
     def _failed_again(self, error: Exception) -> None:
         """Tell why the node is not back: once, not at each attempt."""

@@ -16,6 +16,7 @@ from secop_ophyd.protocol import (
     InvalidMessage,
     NoValueYet,
     ParameterDescription,
+    Problem,
     SecopError,
     decode,
     make_error,
@@ -72,6 +73,9 @@ class Reading:
         return f"Reading({self._value!r}, timestamp={self.timestamp})"
 
 
+_UNSEEN = Reading(None, 0.0)
+"""Stands for a value that nobody has looked at."""
+
 Listener = Callable[[Reading], None]
 """Is called in the event loop, in wire order, with each new reading."""
 
@@ -110,6 +114,7 @@ class Parameter:
     :param description: What the node says about it.
     :param log: Where oddities go.
     :param on_listening: Called when the first listener came or the last one went.
+    :param on_problem: Called when it goes into an error.
     """
 
     __slots__ = (
@@ -117,6 +122,7 @@ class Parameter:
         "_node",
         "_log",
         "_on_listening",
+        "_on_problem",
         "_reading",
         "_raw",
         "_arrived",
@@ -131,11 +137,13 @@ class Parameter:
         description: ParameterDescription,
         log: logging.Logger,
         on_listening: Callable[[], None] = lambda: None,
+        on_problem: Callable[[Problem], None] = lambda _: None,
     ):
         self.description = description
         self._node = node
         self._log = log
         self._on_listening = on_listening
+        self._on_problem = on_problem
         self._listeners: dict[object, Listener] = {}
         # The last update, decoded when someone wants to know: most are never looked at
         self._raw: bytes | None = None
@@ -143,12 +151,13 @@ class Parameter:
         self._is_decoded = True
         # Whether it was said that the node sends what it does not describe
         self._is_odd = False
-        now = time.time()
-        if description.constant is not MISSING:
-            self._reading = Reading(description.constant, now)
-        else:
-            error = NoValueYet(f"{self}: the node has not told a value yet")
-            self._reading = Reading(None, now, error=error)
+        self._reading = self._first_reading()
+
+    def _first_reading(self) -> Reading:
+        if self.description.constant is not MISSING:
+            return Reading(self.description.constant, time.time())
+        error = NoValueYet(f"{self}: the node has not told a value yet")
+        return Reading(None, time.time(), error=error)
 
     def __str__(self) -> str:
         return f"{self._node} {self.description.specifier}"
@@ -245,10 +254,23 @@ class Parameter:
         if self._is_decoded and isinstance(error, ConnectionLost):
             if isinstance(self._reading.error, ConnectionLost):
                 return  # everyone was told, and each attempt to reconnect says it
+        if not self._is_decoded:
+            self._reading = _UNSEEN
         self._raw, self._is_decoded = None, True
         now = time.time() if timestamp is None else timestamp
         self._change_to(Reading(None, now, error=error))
         if self._listeners:
+            self._notify(self._reading)
+
+    def begin_anew(self, description: ParameterDescription) -> None:
+        """Forget what became of it: the node describes it again as it did before.
+
+        :param description: What the node says about it.
+        """
+        self.description = description
+        self._raw, self._is_decoded = None, True
+        self._reading = self._first_reading()
+        if self._listeners and self._reading.error is None:
             self._notify(self._reading)
 
     def _decode(self, data: bytes, arrived: float) -> Reading:
@@ -283,6 +305,9 @@ class Parameter:
         elif type(reading.error) is not type(before.error):
             if not isinstance(reading.error, _QUIET):
                 self._log.warning("%s", reading.error)
+                text = str(reading.error).removeprefix(f"{self}: ")
+                where = self.description.module, self.description.name
+                self._on_problem(Problem(*where, text))
 
     def _notify(self, reading: Reading) -> None:
         for key, listener in list(self._listeners.items()):

@@ -14,10 +14,13 @@ from secop_ophyd.protocol import (
     NodeAddress,
     NodeDescription,
     ParameterDescription,
+    Problem,
     SecopError,
+    changes,
     decode,
     parse_description,
     shorten,
+    show,
 )
 
 from ._options import ClientOptions
@@ -32,6 +35,8 @@ class Parameters:
     :param options: How to deal with the node.
     :param on_listening: Called when a parameter got its first or lost its last
         listener.
+    :param on_problem: Called when a parameter goes into an error, or the node is
+        described differently.
     """
 
     def __init__(
@@ -40,12 +45,17 @@ class Parameters:
         log: logging.Logger,
         options: ClientOptions,
         on_listening: Callable[[], None],
+        on_problem: Callable[[Problem], None],
     ):
         self._address = address
         self._log = log
         self._options = options
         self._on_listening = on_listening
+        self._on_problem = on_problem
         self._parameters: dict[str, Parameter] = {}
+        # What was described differently, by equipment_id and specifier: a node that
+        # runs with another configuration for a while is soon back with the right one
+        self._former: dict[tuple[str, str], Parameter] = {}
         self._described: bytes | None = None
         self._up_to_date = False  # the description, with the node's own
         self.description = NodeDescription()
@@ -82,38 +92,86 @@ class Parameters:
             self._described = reply.data
         self._up_to_date = True
 
+    def expect(self, description: NodeDescription) -> None:
+        """Take a saved description until the node describes itself.
+
+        Does nothing if it has done so already.
+
+        :param description: What the node is expected to say.
+        """
+        if self.description.raw is None:
+            self._take(description)
+            self.values_lost(ConnectionLost(f"{self._address}: not connected yet"))
+
     def _describe(self, reply: Message) -> None:
         try:
             description = parse_description(decode(reply.data, exact=False))
         except SecopError as error:
             raise type(error)(f"the description: {error}") from None
-        self.description = description
-        found = {p.specifier: p for p in description.parameters()}
-        changed: list[str] = []
-        for specifier, known in list(self._parameters.items()):
-            new = found.get(specifier)
-            if new is not None and _same_data(new, known.description):
-                known.description = found.pop(specifier)
-                continue
-            changed.append(specifier)
-            del self._parameters[specifier]
-            what = "is gone" if new is None else "is described differently"
-            known.invalidate(
+        found: tuple[Problem, ...] = ()
+        if self.description.raw is not None:
+            found = changes(self.description, description)
+        self._take(description, found)
+        if not found:
+            return
+        self._log.warning(
+            "%s: the description has changed: %s",
+            self._address,
+            shorten("; ".join(map(str, found)), 1000),
+        )
+        for change in found:
+            self._on_problem(change)
+
+    def _take(
+        self, description: NodeDescription, found: tuple[Problem, ...] = ()
+    ) -> None:
+        before, self.description = self.description, description
+        texts = {f"{change.module}:{change.accessible}": change for change in found}
+        is_another = before.raw is not None and (
+            before.equipment_id != description.equipment_id
+        )
+        known, self._parameters = self._parameters, {}
+        for new in description.parameters():
+            specifier = new.specifier
+            parameter = known.get(specifier)
+            if parameter is not None and not is_another:
+                if _same_data(new, parameter.description):
+                    del known[specifier]
+                    parameter.description = new
+                    self._parameters[specifier] = parameter
+                    continue
+            self._parameters[specifier] = self._new(new)
+        for specifier, parameter in known.items():
+            if is_another:
+                what = f"the node is {show(description.equipment_id)} now"
+            elif specifier not in self._parameters:
+                what = "it is gone"
+            else:
+                what = "it is described differently"
+                if change := texts.get(specifier):
+                    what += f" ({change.text})"
+            self._former[before.equipment_id, specifier] = parameter
+            parameter.invalidate(
                 DescriptionChanged(
-                    f"{known}: it {what} since the node was reconnected; "
+                    f"{parameter}: {what} since the node was reconnected; "
                     "connect the device again with force_reconnect=True"
                 )
             )
-        if changed:
-            self._log.warning(
-                "%s: the description of %s has changed",
-                self._address,
-                shorten(", ".join(changed), 500),
-            )
-        for specifier, parameter in found.items():
-            self._parameters[specifier] = Parameter(
-                str(self._address), parameter, self._log, self._on_listening
-            )
+
+    def _new(self, description: ParameterDescription) -> Parameter:
+        """Return a parameter; the former one if it is described as it was then."""
+        key = self.description.equipment_id, description.specifier
+        former = self._former.get(key)
+        if former is not None and _same_data(description, former.description):
+            former.begin_anew(description)
+            return former
+        return Parameter(
+            str(self._address),
+            description,
+            self._log,
+            self._on_listening,
+            self._on_problem,
+        )
 
     def values_lost(self, reason: ConnectionLost) -> None:
         """Put all parameters into a state without value.

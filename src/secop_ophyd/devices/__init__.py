@@ -7,13 +7,13 @@ from ._commands import (
     SecopCommandBase,
     SecopQuery,
 )
-from ._connector import ModuleInfo
 from ._detectors import (
     SECoPAcquisitionChannelDevice,
     SECoPAcquisitionControllerDevice,
     SECoPAcquisitionDevice,
     SECoPTriggerableDevice,
 )
+from ._module_info import ModuleInfo
 from ._modules import (
     SECoPBaseDevice,
     SECoPCommunicatorDevice,

@@ -19,7 +19,8 @@ from secop_ophyd.protocol import (
     is_preparing,
 )
 
-from ._connector import ModuleConnector, ModuleInfo
+from ._connector import ModuleConnector
+from ._module_info import ModuleInfo
 from ._movable import STOP_TIMEOUT
 from ._status_watch import StatusWatch
 
@@ -108,7 +109,7 @@ class Acquirer:
         if prepare is None or watch.prepared:
             return
         watch.was_busy = False
-        await info.client.do(info.name, prepare.name)
+        await info.do(prepare.name)
         await watch.until_ready(self._connector.options.grace)
         self._check(watch)
 
@@ -120,7 +121,7 @@ class Acquirer:
         watch.was_busy = False
         self._begun = True
         try:
-            await info.client.do(info.name, go.name)
+            await info.do(go.name)
         except NodeError:
             self._begun = False
             raise
@@ -191,4 +192,4 @@ async def refresh(connector: ModuleConnector, warn: Callable[[str], None]) -> No
 async def _read_status(info: ModuleInfo) -> None:
     # An error of it becomes the state of the parameter, like any other update
     with contextlib.suppress(NodeError):
-        await info.client.read(info.name, "status")
+        await info.read("status")

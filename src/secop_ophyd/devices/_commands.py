@@ -27,14 +27,15 @@ from ophyd_async.core import (
     TriggerableCommand,
 )
 
-from secop_ophyd.client import SecopClient
 from secop_ophyd.protocol import (
     CommandDescription,
     ReadOnly,
     RequestTimeout,
+    WrongType,
     default_value,
 )
 
+from ._module_info import ModuleInfo
 from ._options import StopPolicy
 
 _log = logging.getLogger(__package__)
@@ -51,31 +52,31 @@ class SecopCommandBackend(CommandBackend[Any, Any]):
 
     def __init__(self, signature: inspect.Signature | None = None):
         super().__init__(signature)
-        self._client: SecopClient | None = None
+        self._module: ModuleInfo | None = None
         self._read_only = False
         self.description: CommandDescription | None = None
 
     def bind(
-        self, client: SecopClient, description: CommandDescription, read_only: bool
+        self, module: ModuleInfo, description: CommandDescription, read_only: bool
     ) -> None:
         """Say which command it is, at each connect.
 
-        :param client: The client of the node.
+        :param module: What its module is in SECoP.
         :param description: What the node says about the command.
         :param read_only: Whether to refuse to execute it.
         """
-        self._client = client
+        self._module = module
         self._read_only = read_only
         self.description = description
 
     def source(self, name: str) -> str:
-        if self._client is None or self.description is None:
+        if self._module is None or self.description is None:
             return "secop://"
         module, command = self.description.module, self.description.name
-        return f"secop://{self._client.address}/{module}/{command}"
+        return f"secop://{self._module.client.address}/{module}/{command}"
 
     async def connect(self, timeout: float) -> None:
-        if self._client is None:
+        if self._module is None:
             raise NotConnectedError("the SEC node did not tell about it")
 
     async def execute(self, *args: Any, **kwargs: Any) -> Any:
@@ -87,13 +88,26 @@ class SecopCommandBackend(CommandBackend[Any, Any]):
         :param arg: The argument, if it has one.
         :param timeout: Seconds to wait, None for the default of the node.
         """
-        if self._client is None or self.description is None:
+        if self._module is None or self.description is None:
             raise NotConnectedError("the SEC node is not connected")
         if self._read_only:
             source = self.source("")
             raise ReadOnly(f"{source} was not executed: the node is read-only")
-        module, name = self.description.module, self.description.name
-        return await self._client.do(module, name, arg, timeout=timeout)
+        return await self._module.do(self.description.name, arg, timeout=timeout)
+
+
+def check_argument(description: CommandDescription, arg: Any = None) -> None:
+    """Refuse an argument that the node would refuse.
+
+    :param description: What the node says about the command.
+    :param arg: The argument.
+    :raises WrongType: If it has another type.
+    :raises RangeError: If it is outside the limits.
+    """
+    if description.argument is not None:
+        description.argument.validate(arg)
+    elif arg is not None:
+        raise WrongType(f"{description.specifier} takes no argument, got {arg!r}")
 
 
 class SecopMockCommandBackend(MockCommandBackend[Any, Any]):
@@ -116,6 +130,9 @@ class SecopMockCommandBackend(MockCommandBackend[Any, Any]):
 
     async def execute(self, *args: Any, **kwargs: Any) -> Any:
         kwargs.pop("timeout", None)
+        description: CommandDescription | None = self._initial_backend.description  # type: ignore[attr-defined]
+        if description is not None:
+            check_argument(description, *args, **kwargs)
         return await self.execute_mock(*args, **kwargs)
 
 

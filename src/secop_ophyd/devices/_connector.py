@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bluesky.protocols import Reading
 from ophyd_async.core import (
     Device,
+    DeviceMock,
     NotConnectedError,
     SignalR,
     SignalRW,
@@ -16,10 +16,7 @@ from ophyd_async.core import (
     StandardReadableFormat,
 )
 
-from secop_ophyd.client import SecopClient
-from secop_ophyd.codegen import MemberNames
 from secop_ophyd.protocol import (
-    ModuleDescription,
     NodeError,
     ParameterDescription,
     Problem,
@@ -27,29 +24,12 @@ from secop_ophyd.protocol import (
 
 from ._contents import Item
 from ._filling import FillingConnector, must_fit
+from ._module_info import ModuleInfo
 from ._options import ModuleOptions
 from ._sources import ParameterSource, Source
 
 _Format = StandardReadableFormat
 HINTED_PARAMETERS = frozenset({"value", "target"})
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleInfo:
-    """What a module is in SECoP.
-
-    :param name: Its SECoP name.
-    :param attribute: Its attribute of the node.
-    :param description: What the node says about it.
-    :param names: The attribute of each parameter, command and property.
-    :param client: The client of its node.
-    """
-
-    name: str
-    attribute: str
-    description: ModuleDescription
-    names: MemberNames
-    client: SecopClient
 
 
 class ModuleConnector(FillingConnector):
@@ -58,6 +38,7 @@ class ModuleConnector(FillingConnector):
     def __init__(self) -> None:
         super().__init__()
         self._info: ModuleInfo | None = None
+        self._has_no_node = True
         self.options = ModuleOptions()
         self.read_only = False
         self._subscriptions: dict[Any, Callable[[], None]] = {}
@@ -97,10 +78,11 @@ class ModuleConnector(FillingConnector):
         :raises NotConnectedError: If an annotation does not fit.
         """
         self._info = info
+        self._has_no_node = False
         self.options = options
         self.read_only = read_only
         self._bound.clear()
-        client, names = info.client, info.names
+        names = info.names
         items: list[Item] = []
         for name, parameter in info.description.parameters.items():
             attribute = names.parameters[name]
@@ -115,13 +97,14 @@ class ModuleConnector(FillingConnector):
             attribute = names.commands[name]
             with must_fit(device, attribute, name):
                 backend = self.bind_command(device, attribute, command)
-                backend.bind(client, command, read_only)
+                backend.bind(info, command, read_only)
         items += self.bind_properties(
             device,
-            f"secop://{client.address}/{info.name}",
+            f"secop://{info.client.address}/{info.name}",
             info.description.properties,
             names.properties,
             timestamp,
+            lambda: _properties(info),
             lambda name, text: problems.append(Problem(info.name, name, text)),
         )
         self.check_filled(device, f"module {info.name!r}")
@@ -140,12 +123,12 @@ class ModuleConnector(FillingConnector):
         parameter: ParameterDescription,
         read_only: bool,
     ) -> Item:
-        client = self.info.client
+        info = self.info
         enum_name = f"{parameter.module}_{attribute}_Enum"
 
         def source(datatype: Any) -> Source:
-            state = client.parameter(parameter.module, parameter.name)
-            return ParameterSource(client, state, datatype, enum_name, read_only)
+            state = info.parameter(parameter.name)
+            return ParameterSource(info.client, state, datatype, enum_name, read_only)
 
         default = _Format.CONFIG_SIGNAL
         if parameter.name in HINTED_PARAMETERS:
@@ -164,7 +147,11 @@ class ModuleConnector(FillingConnector):
     @property
     def is_mock(self) -> bool:
         """Whether there is no node behind it."""
-        return self._info is None
+        return self._has_no_node
+
+    async def connect_mock(self, device: Device, mock: DeviceMock[Any]) -> None:
+        self._has_no_node = True
+        await super().connect_mock(device, mock)
 
     @property
     def stop_command(self) -> Callable[[], Any] | None:
@@ -174,14 +161,16 @@ class ModuleConnector(FillingConnector):
         if "stop" not in self._info.description.commands:
             return None
         info = self._info
-        return lambda: info.client.do(info.name, "stop")
+        return lambda: info.do("stop")
 
     async def trigger(self) -> None:
         """Let the node read the value from the hardware, if there is one."""
-        if self._info is None or "value" not in self._info.description.parameters:
+        if self.is_mock or self._info is None:
+            return
+        if "value" not in self._info.description.parameters:
             return
         try:
-            await self._info.client.read(self._info.name, "value")
+            await self._info.read("value")
         except NodeError as error:
             # Only what the node reports becomes the state that is read next
             if error.report is None or not self.options.errors_as_nan:
@@ -204,3 +193,9 @@ class ModuleConnector(FillingConnector):
         """End a subscription."""
         if end := self._subscriptions.pop(function, None):
             end()
+
+
+def _properties(info: ModuleInfo) -> Mapping[str, Any]:
+    """Return the properties that a module has now."""
+    module = info.client.description.modules.get(info.name)
+    return {} if module is None else module.properties

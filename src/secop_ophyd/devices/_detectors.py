@@ -212,14 +212,14 @@ class SECoPAcquisitionControllerDevice(AcquiringDevice):
 
     @property
     def _channel_devices(self) -> list[SECoPBaseDevice]:
-        if self._connector.is_mock or self.parent is None:
+        info = self._connector.info_or_none
+        if info is None or self.parent is None:
             return []
-        info = self._connector.info
         names = acquisition_channels(info.client.description, info.description)
         modules = {
             child.secop.name: child
             for _, child in self.parent.children()
-            if isinstance(child, SECoPBaseDevice) and not child.connector.is_mock
+            if isinstance(child, SECoPBaseDevice) and child.connector.info_or_none
         }
         return [modules[name] for name in names if name in modules]
 

@@ -16,11 +16,16 @@ from ophyd_async.core import (
     DeviceFiller,
     NotConnectedError,
     SignalR,
+    SignalRW,
     StandardReadable,
     StandardReadableFormat,
+    callback_on_mock_put,
+    set_mock_precision,
+    set_mock_units,
+    set_mock_value,
 )
 
-from secop_ophyd.protocol import CommandDescription
+from secop_ophyd.protocol import MISSING, CommandDescription
 
 from ._backend import SecopSignalBackend
 from ._commands import SecopCommandBackend, command_type
@@ -85,7 +90,7 @@ class FillingConnector(DeviceConnector):
         list(filler.create_devices_from_annotations(filled=False))
         list(filler.create_commands_from_annotations(filled=False))
         filler.check_created()
-        self._annotated = frozenset(name for name, _ in device.children())
+        self._annotated = frozenset(dict(device.children())) - known
 
     def _child_connector(self) -> DeviceConnector:
         """Make the connector of a device that a class annotates."""
@@ -115,6 +120,31 @@ class FillingConnector(DeviceConnector):
         return (
             None if self._contents is None else await self._contents.find_unreadable()
         )
+
+    def set_mock_values(self) -> None:
+        """Give the signals of a mock the plainest values of their types.
+
+        What is put to them is validated and converted as by the node from now on.
+        """
+        for item in self.items:
+            origin = item.backend.origin
+            datakey = origin.datakey()
+            if "units" in datakey:
+                set_mock_units(item.signal, str(datakey["units"]))
+            if isinstance(precision := datakey.get("precision"), int):
+                set_mock_precision(item.signal, precision)
+            set_mock_value(item.signal, origin.sample())
+            if isinstance(item.signal, SignalRW):
+                callback_on_mock_put(item.signal, origin.taken)
+
+    def taken(self, signal: SignalR[Any], value: Any) -> Any:
+        """Return what a value becomes when a mock has it; the same if it is unknown.
+
+        :raises WrongType: If it is of another type.
+        :raises RangeError: If it is outside the limits.
+        """
+        origins = [i.backend.origin for i in self.items if i.signal is signal]
+        return origins[0].taken(value) if origins else value
 
     def bind_signal(
         self,
@@ -186,6 +216,7 @@ class FillingConnector(DeviceConnector):
         properties: Mapping[str, Any],
         names: Mapping[str, str],
         timestamp: float,
+        current: Callable[[], Mapping[str, Any]],
         note: Callable[[str, str], None],
     ) -> list[Item]:
         """Let signals have the values of properties.
@@ -195,6 +226,7 @@ class FillingConnector(DeviceConnector):
         :param properties: The properties as the node sent them.
         :param names: The attribute of each of them.
         :param timestamp: When the node sent them.
+        :param current: Returns the properties as they are now.
         :param note: Is told the name of each that an annotation does not fit, and why.
         """
         items: list[Item] = []
@@ -202,7 +234,11 @@ class FillingConnector(DeviceConnector):
 
             def source(datatype: Any, name: str = name) -> Source:
                 made = PropertySource(
-                    f"{uri}/{name}", properties[name], timestamp, datatype
+                    f"{uri}/{name}",
+                    properties[name],
+                    timestamp,
+                    datatype,
+                    lambda: current().get(name, MISSING),
                 )
                 if made.misfit:
                     note(name, f"{made.misfit}; generate the class anew")

@@ -6,6 +6,7 @@ mean of it then.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from bluesky.protocols import Reading
@@ -47,9 +48,10 @@ class FullData(AsyncReadable):
     @property
     def command(self) -> CommandDescription | None:
         """The command; None if there is none that returns data just like that."""
-        if self._connector.is_mock:
+        info = self._connector.info_or_none
+        if info is None:
             return None
-        command = find_command(self._connector.info.description, "get_data")
+        command = find_command(info.description, "get_data")
         if command is None or command.argument is not None or command.result is None:
             return None
         return command
@@ -58,20 +60,32 @@ class FullData(AsyncReadable):
         command = self.command
         if command is None or command.result is None:
             return {}
-        client = self._connector.info.client
-        result = await client.result(command.module, command.name)
-        if result is None:
-            return {}
+        result, timestamp = await self._ask(command)
         try:
-            value = self._converter(command.result).value(result.value)
+            value = self._converter(command.result).value(result)
         except ValueError as odd:
-            where = f"{client.address} {command.specifier}"
+            where = f"{self._connector.info.client.address} {command.specifier}"
             text = f"its result is not as described: {shorten(str(odd), 300)}"
             raise InvalidMessage(f"{where}: {text}") from None
         return {
-            key: {"value": column.take(value), "timestamp": result.timestamp}
+            key: {"value": column.take(value), "timestamp": timestamp}
             for key, column in self._columns(command.result).items()
         }
+
+    async def _ask(self, command: CommandDescription) -> tuple[Any, float]:
+        info = self._connector.info
+        if self._connector.is_mock:
+            attribute = info.names.commands[command.name]
+            status = getattr(self._device, attribute).execute()
+            await status
+            return status.result(), time.time()
+        reading = await info.result(command.name)
+        # It is None for a command without result only
+        return (
+            (None, time.time())
+            if reading is None
+            else (reading.value, reading.timestamp)
+        )
 
     async def describe(self) -> dict[str, DataKey]:
         command = self.command

@@ -7,7 +7,7 @@ from typing import Any
 
 from secop_ophyd.protocol import NumberInfo, RangeError
 
-from ._connector import ModuleInfo
+from ._module_info import ModuleInfo
 
 
 def check_target(module: ModuleInfo, target: Any) -> None:
@@ -49,7 +49,7 @@ def _limits(module: ModuleInfo) -> Iterator[tuple[str, float | None, float | Non
 def _value(module: ModuleInfo, name: str) -> Any:
     if name not in module.description.parameters:
         return None
-    reading = module.client.parameter(module.name, name).reading
+    reading = module.parameter(name).reading
     return None if reading.error is not None else reading.value
 
 

@@ -20,7 +20,8 @@ class Helpful:
 def _what_there_is(device: object, name: str) -> str:
     text = f"{device!r} has no {name!r}"
     if not name.startswith("_") and isinstance(device, Device):
-        known = [attribute for attribute, _ in device.children()]
+        # A node has `connected` before it is
+        known = [child for child, _ in device.children() if child != "connected"]
         close = difflib.get_close_matches(name, known, 1)
         if close:
             text += f", did you mean {close[0]!r}?"

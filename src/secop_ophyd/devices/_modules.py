@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -26,11 +27,12 @@ from ophyd_async.core import (
     set_mock_value,
 )
 
-from secop_ophyd.protocol import show
+from secop_ophyd.protocol import RangeError, WrongType, show
 
-from ._connector import ModuleConnector, ModuleInfo
+from ._connector import ModuleConnector
 from ._flight import Flight
 from ._missing import Helpful
+from ._module_info import ModuleInfo
 from ._movable import SecopMovableLogic, positions
 from ._options import StopPolicy
 from ._status_watch import run_until_idle, wait_for_idle
@@ -38,8 +40,18 @@ from ._stop_policy import leave_at_pause, leave_running
 from ._tree import DeviceTree, module_tree
 
 T = TypeVar("T")
+DeviceT = TypeVar("DeviceT", bound="SECoPBaseDevice")
+StatusDeviceT = TypeVar("StatusDeviceT", bound="StatusDevice")
 
 
+class ModuleMock(DeviceMock[DeviceT]):
+    """Gives the signals of a module values of their types, if these are known."""
+
+    async def connect(self, device: DeviceT) -> None:
+        device.connector.set_mock_values()
+
+
+@default_mock_class(ModuleMock)
 class SECoPBaseDevice(StandardReadable, Helpful):
     """A module of any kind; on its own, one without interface class.
 
@@ -106,11 +118,12 @@ class SECoPCommunicatorDevice(SECoPBaseDevice):
     """A module that talks to hardware with a command `communicate`."""
 
 
-class StatusMock(DeviceMock["StatusDevice"]):
+class StatusMock(ModuleMock[StatusDeviceT]):
     """Lets the module be idle."""
 
-    async def connect(self, device: StatusDevice) -> None:
+    async def connect(self, device: StatusDeviceT) -> None:
         set_mock_value(device.status, _IDLE)
+        await super().connect(device)
 
 
 _IDLE = np.array((100, ""), [("f0", "<i8"), ("f1", "<U1")])
@@ -168,14 +181,18 @@ class SECoPReadableDevice(StatusDevice, Triggerable):
         self._connector.unsubscribe(function)
 
 
-class SECoPMovableMock(DeviceMock["SECoPWritableDevice"]):
+class SECoPMovableMock(StatusMock["SECoPWritableDevice"]):
     """Lets the module be idle, and the value follow the target at once."""
 
     async def connect(self, device: SECoPWritableDevice) -> None:
-        set_mock_value(device.status, _IDLE)
+        await super().connect(device)
+        taken = device.connector.taken
 
-        def arrive(value: Any) -> None:
-            set_mock_value(device.value, value)
+        def arrive(target: Any) -> Any:
+            accepted = taken(device.target, target)
+            with contextlib.suppress(WrongType, RangeError):  # it is of another kind
+                set_mock_value(device.value, taken(device.value, target))
+            return accepted
 
         callback_on_mock_put(device.target, arrive)
 

@@ -20,7 +20,7 @@ from secop_ophyd.protocol import (
     is_failure,
 )
 
-from ._connector import ModuleInfo
+from ._module_info import ModuleInfo
 from ._options import ModuleOptions
 from ._status_watch import StatusWatch
 
@@ -64,8 +64,8 @@ class Move:
         self._module = module
         self._options = options
         self._target = target
-        self._parameter = module.client.parameter(module.name, "target")
-        self._value = module.client.parameter(module.name, "value")
+        self._parameter = module.parameter("target")
+        self._value = module.parameter("value")
         self._watch = StatusWatch(module, options.grace)
         self._accepted: list[Any] = []
         self._before = self._parameter.reading
@@ -132,17 +132,16 @@ class Move:
         raise self._failed(RuntimeError, str(retargeted))
 
     async def _begin(self) -> None:
-        client, name = self._module.client, self._module.name
         self.pending = True
         try:
-            reading = await client.change(name, "target", self._target)
+            reading = await self._module.change("target", self._target)
             self._accepted.append(reading.value)
             self._target_updated(self._parameter.reading)
             if self._has("go"):
                 # Then a change of the target only prepares the move (1.0, "go")
                 self._watch.check()
                 self._watch.was_busy = self._watch.busy
-                await client.do(name, "go")
+                await self._module.do("go")
         except NodeError:
             self.pending = False  # refused, here or there
             raise
@@ -205,7 +204,7 @@ class Move:
 
     async def _read(self, name: str) -> None:
         with contextlib.suppress(NodeError):  # one that cannot be read
-            await self._module.client.read(self._module.name, name)
+            await self._module.read(name)
 
     def _arrived(self) -> bool:
         value = self._value.reading

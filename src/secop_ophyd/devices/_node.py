@@ -6,12 +6,20 @@ import asyncio
 import contextlib
 import logging
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bluesky.protocols import Triggerable
 from event_model import DataKey
-from ophyd_async.core import AsyncStatus, DeviceMock, StandardReadable
+from ophyd_async.core import (
+    AsyncStatus,
+    DeviceMock,
+    StandardReadable,
+    default_mock_class,
+    set_mock_value,
+    soft_signal_r_and_setter,
+)
 
 from secop_ophyd.client import SecopClient
 from secop_ophyd.codegen import write_class_file
@@ -25,6 +33,15 @@ from ._tree import DeviceTree, node_tree
 _connected: weakref.WeakSet[SECoPNodeDevice] = weakref.WeakSet()
 
 
+class NodeMock(DeviceMock["SECoPNodeDevice"]):
+    """Lets the node be there, with its properties if they are known."""
+
+    async def connect(self, device: SECoPNodeDevice) -> None:
+        device.connector.set_mock_values()
+        set_mock_value(device.connected, True)
+
+
+@default_mock_class(NodeMock)
 class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
     """A SEC node: a device for each of its modules, made when it is connected.
 
@@ -36,6 +53,9 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
     Nothing is sent before `connect`, which `init_devices` calls. The name of the
     device is `prefix` and `name`; without a name, it is `prefix` and the
     equipment_id of the node. Characters that cannot be in a data key become dashes.
+
+    The signal `connected` tells whether the node can be read and changed now, for
+    plans, monitors and suspenders.
 
     :param sec_node_uri: Address of the node: `host:port` or `[::1]:port`.
     :param prefix: Goes in front of the name.
@@ -67,6 +87,8 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
             logdir,
             options or NodeOptions(),
         )
+        # Before it is given to anybody: the connector has something to tell with it
+        self.connected, connector.tell_connected = soft_signal_r_and_setter(bool)
         super().__init__(connector.given_name, connector)
 
     async def connect(
@@ -102,7 +124,7 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
 
     def _warn_of_namesakes(self) -> None:
         _connected.add(self)
-        known = [d for d in _connected if d.connected and d.name == self.name]
+        known = [d for d in _connected if d.is_connected and d.name == self.name]
         if others := {d.uri for d in known} - {self.uri}:
             logging.getLogger(__package__).warning(
                 "two nodes are named %r, at %s and %s: give one of them a name "
@@ -124,14 +146,30 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
         self._connector.close()
 
     @property
+    def connector(self) -> NodeConnector:
+        """What connects the node, for its mock."""
+        return self._connector
+
+    @property
     def uri(self) -> str:
         """Address of the node, as `secop://host:port`."""
         return f"secop://{self._connector.address}"
 
     @property
-    def connected(self) -> bool:
+    def is_connected(self) -> bool:
         """Whether the node can be read and changed now."""
         return self._connector.connected
+
+    def on_problem(self, listener: Callable[[Problem], None]) -> Callable[[], None]:
+        """Call a function with each problem when it arises.
+
+        These are: a parameter goes into an error, or the node describes something
+        differently after it was away. That the connection is lost tells `connected`.
+
+        :param listener: The function, called in the event loop; it must not block.
+        :return: A function that ends it.
+        """
+        return self._connector.listeners.add(listener)
 
     @property
     def client(self) -> SecopClient:
@@ -173,7 +211,7 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
             return f"{type(self).__name__}()"
         return (
             f"{type(self).__name__}(name={self.name!r}, uri={self.uri!r}, "
-            f"connected={self.connected})"
+            f"connected={self.is_connected})"
         )
 
     @AsyncStatus.wrap

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ophyd_async.core import (
     Device,
     DeviceConnector,
+    DeviceMock,
     NotConnectedError,
     StandardReadable,
     StandardReadableFormat,
@@ -17,29 +20,36 @@ from ophyd_async.core import (
 
 from secop_ophyd.client import (
     ClientOptions,
+    Listeners,
+    SavedDescription,
     SecopClient,
     acquire_client,
+    load_description,
     release_client,
 )
 from secop_ophyd.codegen import member_names, module_names
 from secop_ophyd.protocol import (
+    CannotConnect,
     InterfaceClass,
     ModuleDescription,
     NodeAddress,
     NodeDescription,
+    NotASecNode,
     Problem,
     SecopError,
     acquisition_channels,
+    changes,
     device_name,
     interface_class,
 )
 
 from ._classes import MODULE_CLASSES
-from ._connector import ModuleConnector, ModuleInfo
+from ._connector import ModuleConnector
 from ._contents import READ
 from ._filling import FillingConnector, must_fit
 from ._left_out import NodePart
 from ._logs import NodeLog
+from ._module_info import ModuleInfo
 from ._modules import SECoPBaseDevice
 from ._options import NodeOptions
 
@@ -86,6 +96,12 @@ class NodeConnector(FillingConnector):
         # What they contribute to it, by SECoP name
         self._parts: dict[str, NodePart] = {}
         self._must_warn = False
+        # What the devices were made for, and what has changed in it since
+        self._made_for = NodeDescription()
+        self._compared: tuple[NodeDescription, tuple[Problem, ...]] | None = None
+        self._end_listening: Callable[[], None] = lambda: None
+        self.listeners = Listeners[Problem](self._log, str(address))
+        self.tell_connected: Callable[[bool], None] = lambda _: None
 
     def _child_connector(self) -> DeviceConnector:
         return ModuleConnector()
@@ -158,10 +174,7 @@ class NodeConnector(FillingConnector):
         self._log_file.open()
         try:
             client = await self._connect_client(timeout)
-            problems = self._fill(device, client)
-            equipment_id = client.description.equipment_id or str(self.address)
-            device.set_name(device_name(self._prefix + (self._name or equipment_id)))
-            self._report(problems + self._long_keys())
+            self._make_devices(device, client)
             rest = max(deadline - time.monotonic(), 0.0)
             await DeviceConnector.connect_real(self, device, rest, True)
         except BaseException:
@@ -170,23 +183,78 @@ class NodeConnector(FillingConnector):
             raise
 
     async def _connect_client(self, timeout: float) -> SecopClient:
+        client = await self._get_client()
+        try:
+            await client.connect(timeout)
+        except NotASecNode:
+            raise
+        except CannotConnect as error:
+            if self._options.description is None:
+                raise
+            client.expect(self._load(self._options.description))
+            client.keep_trying()
+            self._log.warning(
+                "%s; its devices are made from the saved description until it is there",
+                error,
+            )
+        return client
+
+    def _load(self, saved: SavedDescription) -> NodeDescription:
+        try:
+            return load_description(saved)
+        except (OSError, ValueError) as error:
+            raise NotConnectedError(
+                f"SEC node {self.address} is not there, and has no saved description: "
+                f"{error}"
+            ) from None
+
+    async def _get_client(self) -> SecopClient:
         loop = asyncio.get_running_loop()
         if self._client is not None and self._loop is not loop:
             self.close()  # each event loop has a connection of its own
         if self._client is None:
             options = ClientOptions(
-                timeout=self._options.timeout, window=self._options.window
+                timeout=self._options.timeout,
+                window=self._options.window,
+                max_silence=self._options.max_silence,
             )
             self._client = acquire_client(self.address, options, self._log)
             self._loop = loop
+            self._listen(self._client)
         elif self.forced:
             await self._client.close()
-        await self._client.connect(timeout)
         return self._client
+
+    def _listen(self, client: SecopClient) -> None:
+        told = False
+
+        def state_changed(_: object = None) -> None:
+            nonlocal told
+            if client.connected != told:
+                told = client.connected
+                self.tell_connected(told)
+
+        ends = client.on_state(state_changed), client.on_problem(self.listeners.tell)
+
+        def end() -> None:
+            for each in ends:
+                each()
+            if told:
+                self.tell_connected(False)
+
+        self._end_listening = end
+        state_changed()
+
+    def _take_client(self) -> SecopClient | None:
+        """Return the client, which is not ours any more."""
+        client, self._client = self._client, None
+        end, self._end_listening = self._end_listening, lambda: None
+        end()
+        return client
 
     async def disconnect(self) -> None:
         """Give the client back, and close it if nobody else has it."""
-        client, self._client = self._client, None
+        client = self._take_client()
         if client is not None and release_client(client):
             await client.close()
         self._log_file.close()
@@ -195,12 +263,12 @@ class NodeConnector(FillingConnector):
         """Disconnect from any thread."""
         loop = self._loop
         if self._client is None or loop is None or loop.is_closed():
-            self._client = None
+            self._take_client()
             self._log_file.close()
         elif _is_running_here(loop):
             # It cannot be waited for; the rest happens when the loop goes on
-            client, self._client = self._client, None
-            if release_client(client):
+            client = self._take_client()
+            if client is not None and release_client(client):
                 client.abort()
             self._log_file.close()
         elif loop.is_running():
@@ -213,6 +281,21 @@ class NodeConnector(FillingConnector):
 
     # Devices
 
+    async def connect_mock(self, device: Device, mock: DeviceMock[Any]) -> None:
+        await self.disconnect()
+        saved = self._options.description
+        if saved is not None:
+            client = SecopClient(self.address, log=self._log)
+            client.expect(self._load(saved))
+            self._make_devices(device, client)
+        await super().connect_mock(device, mock)
+
+    def _make_devices(self, device: Device, client: SecopClient) -> None:
+        problems = self._fill(device, client)
+        equipment_id = client.description.equipment_id or str(self.address)
+        device.set_name(device_name(self._prefix + (self._name or equipment_id)))
+        self._report(problems + self._long_keys())
+
     def _fill(self, device: Device, client: SecopClient) -> list[Problem]:
         description = client.description
         names = module_names(description)
@@ -221,6 +304,7 @@ class NodeConnector(FillingConnector):
         uri = f"secop://{self.address}"
         if not isinstance(device, StandardReadable):
             raise TypeError(f"{device} is no StandardReadable")
+        self._made_for, self._compared = description, None
         self._bound.clear()
         for name, child in self._modules.items():
             if name not in description.modules:
@@ -232,7 +316,7 @@ class NodeConnector(FillingConnector):
                     device, attribute, description, module, problems
                 )
                 members = member_names(module)
-                info = ModuleInfo(name, attribute, module, members, client)
+                info = ModuleInfo.of(name, attribute, members, client)
                 child.connector.fill(
                     child,
                     info,
@@ -247,6 +331,7 @@ class NodeConnector(FillingConnector):
             description.properties,
             names.properties,
             timestamp,
+            lambda: client.description.properties,
             lambda name, text: problems.append(Problem("", name, text)),
         )
         self.check_filled(device, f"node {self.address}")
@@ -312,8 +397,17 @@ class NodeConnector(FillingConnector):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is odd about the node, and the modules that are left out at present."""
-        return self._odd + self._left_out
+        """What is odd about the node, what has changed, and what is left out."""
+        return self._odd + self._changes + self._left_out
+
+    @property
+    def _changes(self) -> tuple[Problem, ...]:
+        now = None if self._client is None else self._client.description
+        if now is None or now is self._made_for:
+            return ()
+        if self._compared is None or self._compared[0] is not now:
+            self._compared = now, changes(self._made_for, now)
+        return self._compared[1]
 
     @property
     def _left_out(self) -> tuple[Problem, ...]:

@@ -52,10 +52,10 @@ async def _mock(module: StatusDevice) -> AsyncGenerator[tuple[int, str]]:
 
 async def _real(module: StatusDevice) -> AsyncGenerator[tuple[int, str]]:
     info, grace = module.connector.info, module.connector.options.grace
-    parameter = info.client.parameter(info.name, "status")
+    parameter = info.parameter("status")
     if not info.client.activated:  # nothing that is known is of now
         with contextlib.suppress(NodeError):  # which then is its state
-            await info.client.read(info.name, "status")
+            await info.read("status")
     queue = asyncio.Queue[Reading]()
     unsubscribe = parameter.subscribe(queue.put_nowait)
     try:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from secop_ophyd.client import SavedDescription
+
 
 class StopPolicy(Enum):
     """When a module that is busy is stopped without anybody asking for it.
@@ -62,6 +64,13 @@ class NodeOptions:
     :param timeout: Seconds to wait for a reply; None takes the node's own property
         `timeout`, 10 s by default.
     :param window: How many requests may be unanswered at once; 1 for small nodes.
+    :param max_silence: Seconds without a sign of life after which the node counts as
+        gone, e.g. frozen or behind a pulled cable; None for twice the time to wait
+        for a reply.
+    :param description: What the node is expected to say about itself: the path of a
+        file that `secop-ophyd describe --json` wrote, or what is in it. With it, the
+        devices are there while the node is not: reading them raises until it comes
+        up. In mock mode, they have the types and limits of this description.
     :param trigger: Whether triggering the node reads the value of all modules from
         the hardware; without it, their last updates count.
     :param modules: Options of modules, by SECoP name.
@@ -70,6 +79,8 @@ class NodeOptions:
     read_only: bool = False
     timeout: float | None = None
     window: int = 64
+    max_silence: float | None = None
+    description: SavedDescription | None = None
     trigger: bool = True
     modules: Mapping[str, ModuleOptions] = field(
         default_factory=dict[str, ModuleOptions]

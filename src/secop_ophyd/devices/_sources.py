@@ -15,13 +15,16 @@ from ophyd_async.core import NotConnectedError
 from secop_ophyd.client import Parameter, Reading, SecopClient
 from secop_ophyd.codegen import property_text
 from secop_ophyd.protocol import (
+    MISSING,
     DataInfo,
     DescriptionChanged,
     InvalidMessage,
     NoValueYet,
     OpaqueInfo,
     ReadOnly,
+    default_value,
     shorten,
+    show,
 )
 
 from ._columns import Column, to_json_text
@@ -72,6 +75,18 @@ class Source(ABC):
     def datakey(self) -> DataKey:
         """Describe its value."""
 
+    @abstractmethod
+    def sample(self) -> Any:
+        """Return a value of its type, for mocks."""
+
+    def taken(self, value: Any) -> Any:
+        """Return what a value becomes when it is set.
+
+        :raises WrongType: If it is of another type.
+        :raises RangeError: If it is outside the limits.
+        """
+        return value
+
     def column_datakeys(self) -> list[DataKey]:
         """Describe its columns."""
         return [column.datakey(self.uri) for column in self.columns or ()]
@@ -92,6 +107,9 @@ class NoSource(Source):
     def subscribe(
         self, listener: Callable[[SignalReading], None]
     ) -> Callable[[], None]:
+        raise NotConnectedError("the SEC node is not connected")
+
+    def sample(self) -> Any:
         raise NotConnectedError("the SEC node is not connected")
 
     def datakey(self) -> DataKey:
@@ -172,6 +190,15 @@ class ParameterSource(Source):
             listener(self._convert(known))
         return unsubscribe
 
+    def sample(self) -> Any:
+        constant = self._parameter.description.constant
+        return self._converter.value(
+            default_value(self.info) if constant is MISSING else constant
+        )
+
+    def taken(self, value: Any) -> Any:
+        return self._converter.value(self.info.validate(value))
+
     def datakey(self) -> DataKey:
         datakey = self._converter.datakey(self.uri)
         datakey = self._with_limits(datakey)
@@ -230,10 +257,20 @@ class PropertySource(Source):
         integers of more than 64 bits.
     :param timestamp: When the node said it.
     :param datatype: What the signal is annotated with, None if it is not.
+    :param current: Returns the property as it is now, `MISSING` if it is gone.
     """
 
-    def __init__(self, uri: str, value: Any, timestamp: float, datatype: Any):
+    def __init__(
+        self,
+        uri: str,
+        value: Any,
+        timestamp: float,
+        datatype: Any,
+        current: Callable[[], Any],
+    ):
         super().__init__(uri)
+        self._raw = value
+        self._current = current
         self._value, self.datatype = _property_value(value)
         self._timestamp = timestamp
         self.misfit = ""
@@ -245,6 +282,14 @@ class PropertySource(Source):
             )
 
     def _reading(self) -> SignalReading:
+        now = self._current()
+        if now is not self._raw and show(now, 1000) != show(self._raw, 1000):
+            what = "is gone" if now is MISSING else f"is {show(now)} now"
+            error = DescriptionChanged(
+                f"{self.uri}: it {what}; "
+                "connect the device again with force_reconnect=True"
+            )
+            return SignalReading(error, timestamp=time.time())
         return SignalReading(
             value=self._value, timestamp=self._timestamp, alarm_severity=0
         )
@@ -260,6 +305,9 @@ class PropertySource(Source):
     ) -> Callable[[], None]:
         listener(self._reading())
         return lambda: None
+
+    def sample(self) -> Any:
+        return self._value
 
     def datakey(self) -> DataKey:
         if isinstance(self._value, np.ndarray):

@@ -19,7 +19,8 @@ from secop_ophyd.protocol import (
     is_failure,
 )
 
-from ._connector import ModuleConnector, ModuleInfo
+from ._connector import ModuleConnector
+from ._module_info import ModuleInfo
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ class StatusWatch:
 
     def __init__(self, module: ModuleInfo, grace: float):
         self._module = module
-        self._parameter = module.client.parameter(module.name, "status")
+        self._parameter = module.parameter("status")
         self._grace = grace
         self._changed = asyncio.Event()
         self._failure: Exception | None = None
@@ -87,7 +88,7 @@ class StatusWatch:
         if self._module.client.activated:
             return True
         try:
-            await self._module.client.read(self._module.name, "status")
+            await self._module.read("status")
         except SecopError:
             return False
         return True

@@ -40,7 +40,7 @@ from secop_ophyd.protocol import (
     show,
 )
 
-from ._connector import ModuleInfo
+from ._module_info import ModuleInfo
 
 VALUE, WORDS, TYPE = 64, 160, 60
 """How many characters of values, texts and types are shown."""

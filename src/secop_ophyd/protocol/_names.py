@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterable
 RESERVED_NAMES = frozenset(
     # bluesky's protocols and ophyd-async's Device, whatever class a module gets
     """
-    add_children_as_readables add_readables check_value children
-    class_from_instance clear_sub client close collect collect_asset_docs
-    collect_pages complete config_errors config_exact connect connected connector
-    describe describe_collect describe_configuration disconnect get_index hints kickoff
-    locate log movable_logic name parent pause prepare problems read
-    read_configuration resume run_until_idle secop set set_name stage stop
-    subscribe subscribe_reading tree trigger unstage unsubscribe uri wait_for_idle
+    add_children_as_readables add_readables check_value children class_from_instance
+    clear_sub client close collect collect_asset_docs collect_pages complete
+    config_errors config_exact connect connected connector describe describe_collect
+    describe_configuration disconnect get_index hints is_connected kickoff locate log
+    movable_logic name on_problem parent pause prepare problems read read_configuration
+    resume run_until_idle secop set set_name stage stop subscribe subscribe_reading tree
+    trigger unstage unsubscribe uri wait_for_idle
     """.split()
 )
 """Public attributes that devices have themselves, so no accessible can have them.

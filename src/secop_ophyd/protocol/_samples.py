@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._arrays import ArrayInfo
-from ._composites import MatrixInfo, StructInfo, TupleInfo
+from ._composites import MatrixInfo, StatusInfo, StructInfo, TupleInfo
 from ._datatypes import (
     BlobInfo,
     BoolInfo,
@@ -18,6 +18,7 @@ from ._datatypes import (
     NumberInfo,
     StringInfo,
 )
+from ._status import StatusGroup
 
 
 def default_value(info: DataInfo) -> Any:
@@ -34,15 +35,17 @@ def default_value(info: DataInfo) -> Any:
         case BoolInfo():
             return False
         case EnumInfo():
-            # Idle is what a status should be, else the first one
-            codes = list(info.members.values())
-            return 100 if 100 in codes else codes[0]
+            return next(iter(info.members.values()))
         case StringInfo():
             return " " * info.minchars
         case BlobInfo():
             return bytes(info.minbytes)
         case ArrayInfo():
             return [default_value(info.members) for _ in range(info.minlen)]
+        case StatusInfo(members=(EnumInfo(members=codes), StringInfo())):
+            # A module should be idle
+            idle = [c for c in codes.values() if c // 100 == StatusGroup.IDLE]
+            return (min(idle) if idle else next(iter(codes.values()))), ""
         case TupleInfo():
             return tuple(default_value(m) for m in info.members)
         case StructInfo():

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from secop_ophyd.client import ConnectionState
+from secop_ophyd.client import ClientOptions, ConnectionState
 from secop_ophyd.protocol import ConnectionLost, RequestTimeout
 
 
@@ -55,3 +55,19 @@ async def test_a_request_that_is_too_late_is_no_excuse(node, connect):
     with pytest.raises(RequestTimeout):
         await client.read("cryo", "value")
     await lost(client)
+
+
+async def test_how_long_it_may_be_silent(node, connect):
+    client = await connect(timeout=30, max_silence=0.2)
+    started = asyncio.get_running_loop().time()
+    node.pause()
+    await lost(client)
+    assert asyncio.get_running_loop().time() - started < 1
+    node.resume()
+    await client.connect()
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_a_silence_that_is_none(seconds):
+    with pytest.raises(ValueError, match="max_silence"):
+        ClientOptions(max_silence=seconds)

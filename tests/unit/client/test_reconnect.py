@@ -277,6 +277,103 @@ async def test_changed_description(node, client, states, caplog):
     assert listener.values[-1] is DescriptionChanged
 
 
+async def test_what_changed_is_told_once_and_precisely(node, client, states, caplog):
+    problems = []
+    client.on_problem(problems.append)
+    report = structure()
+    report["modules"]["m"]["accessibles"]["value"]["datainfo"]["max"] = 5
+    report["modules"]["cryo"]["description"] = "another text"
+    async with away(node, client):
+        node.set_description(report)
+    await states.wait_for(ConnectionState.CONNECTED)
+    expected = [
+        "cryo:description: is 'another text', was ''",
+        "m:value: datainfo.max is 5, was 10000",
+    ]
+    assert [str(p) for p in problems] == expected
+    [line] = [r for r in caplog.records if "has changed" in r.getMessage()]
+    assert line.getMessage() == (
+        f"{node.uri}: the description has changed: {'; '.join(expected)}"
+    )
+    await drop(node, client)
+    await states.wait_for(ConnectionState.CONNECTED)
+    assert len(problems) == 2
+
+
+async def test_back_to_the_former_description(node, client, states):
+    value = client.parameter("cryo", "value")
+    fixed = client.parameter("m", "fixed")
+    listener = Listener()
+    value.subscribe(listener)
+    other = structure(unit="mK")
+    other["modules"]["m"]["accessibles"]["fixed"]["constant"] = 3.5
+    for unit in (1, 2):
+        async with away(node, client):
+            node.set_description(other, {"cryo:value": 4})
+        await states.wait_for(ConnectionState.CONNECTED)
+        assert client.parameter("cryo", "value") is not value
+        assert listener.values[-1] is DescriptionChanged
+        with pytest.raises(DescriptionChanged):
+            _ = fixed.reading.value
+        async with away(node, client):
+            node.set_description(structure(), {"cryo:value": unit})
+        await listener.wait_for(unit)
+        await states.wait_for(ConnectionState.CONNECTED)
+        assert client.parameter("cryo", "value") is value
+        assert client.parameter("m", "fixed") is fixed
+        assert fixed.reading.value == 2.5
+
+
+async def test_another_node_at_the_same_address(node, client, states):
+    value = client.parameter("m", "value")
+    fixed = client.parameter("m", "fixed")
+    async with away(node, client):
+        node.set_description({**structure(), "equipment_id": "other"}, {"m:value": 4})
+    await states.wait_for(ConnectionState.CONNECTED)
+    for known in (value, fixed):
+        with pytest.raises(DescriptionChanged, match="the node is 'other' now"):
+            _ = known.reading.value
+    assert client.parameter("m", "value").reading.value == 4
+    async with away(node, client):
+        node.set_description(structure(), {"m:value": 5})
+    await states.wait_for(ConnectionState.CONNECTED)
+    assert value.reading.value == 5
+    assert client.parameter("m", "value") is value
+
+
+async def test_errors_are_problems(node, client):
+    problems = []
+    end = client.on_problem(problems.append)
+    for text in ("broken", "broken still"):
+        node.set_error("m:value", "HardwareError", text)
+        await client.ping()
+    node.set("m:value", 5)
+    node.set_error("m:value", "HardwareError", "again")
+    await client.ping()
+    assert [(p.module, p.accessible) for p in problems] == [("m", "value")] * 2
+    assert problems[0].text == "HardwareError: broken"
+    assert problems[1].text.endswith("again")
+    end()
+    node.set("m:value", 5)
+    node.set_error("m:value", "HardwareError", "unheard")
+    await client.ping()
+    assert len(problems) == 2
+
+
+async def test_who_hears_of_problems_can_do_no_harm(node, client, caplog):
+    problems = []
+
+    def fail(problem):
+        raise ValueError("in a listener")
+
+    client.on_problem(fail)
+    client.on_problem(problems.append)
+    node.set_error("m:value", "HardwareError", "broken")
+    await client.ping()
+    assert len(problems) == 1
+    assert "in a listener" in caplog.text
+
+
 async def test_early_updates_of_another_kind_are_not_taken(node, client, states):
     listener = Listener()
     value = client.parameter("cryo", "value")

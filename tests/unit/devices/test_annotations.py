@@ -329,7 +329,7 @@ async def test_mock_values():
     assert await node.c.value.get_value() == 0.0
     assert await node.c.locate() == {"setpoint": 0.0, "readback": 0.0}
     await node.connect(mock=True)
-    assert not node.connected
+    assert not node.is_connected
 
 
 async def test_mock_of_a_class_without_annotations():

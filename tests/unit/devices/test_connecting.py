@@ -48,7 +48,7 @@ def test_the_constructor_does_nothing(tmp_path):
     Node("no.such.host:10767")
     assert os.listdir(tmp_path) == []
     assert threading.active_count() == threads
-    assert not node.connected
+    assert not node.is_connected
     assert node.problems == ()
     node.close()
 
@@ -117,7 +117,7 @@ def test_a_failed_init_devices_leaves_nothing(lab):
         with init_devices(timeout=0.1):
             node = SECoPNodeDevice(fake.uri)
     lab.run(fake.wait_for_connections(0))
-    assert not node.connected
+    assert not node.is_connected
 
 
 # Again
@@ -135,7 +135,7 @@ async def test_connect_again(serve, connect, cls):
     assert (await node.read()).keys() == before.keys()
     assert node.client is client
     await node.disconnect()
-    assert not node.connected
+    assert not node.is_connected
     with pytest.raises(Exception, match="connect"):
         await node.c.value.get_value()
     fake.set("c:value", 5.0)
@@ -284,7 +284,7 @@ async def test_a_class_that_does_not_fit_any_more(serve, connect):
     fake.set_description(other)
     with pytest.raises(NotConnectedError, match="Cryo.*mode"):
         await node.connect(force_reconnect=True)
-    assert not node.connected
+    assert not node.is_connected
     await fake.wait_for_connections(0)
     fake.set_description(full_structure())
     await node.connect()
@@ -303,7 +303,7 @@ async def test_two_devices_share_one_connection(fake, connect):
     await settle(one)
     assert await one.t.value.get_value() == await two.t.value.get_value() == 6.0
     await one.disconnect()
-    assert two.connected
+    assert two.is_connected
     assert await two.t.value.get_value() == 6.0
     await two.disconnect()
     await fake.wait_for_connections(0)
@@ -321,7 +321,7 @@ async def test_a_class_that_does_not_fit_does_no_harm_to_others(fake, connect):
     good = await connect(fake)
     with pytest.raises(NotConnectedError):
         await connect(fake, node_class(gone=SECoPReadableDevice))
-    assert good.connected
+    assert good.is_connected
     assert await good.t.value.get_value() == 4.2
 
 
@@ -333,7 +333,7 @@ def test_close_from_synchronous_code(lab):
     node = lab.connect(fake)
     node.close()
     lab.run(fake.wait_for_connections(0))
-    assert not node.connected
+    assert not node.is_connected
     node.close()
     with init_devices():
         again = SECoPNodeDevice(fake.uri)
@@ -346,7 +346,7 @@ async def test_close_from_the_loop_itself(fake, connect):
     node = await connect(fake)
     client = node.client
     node.close()
-    assert not node.connected
+    assert not node.is_connected
     assert client.state is ConnectionState.CLOSED
     await fake.wait_for_connections(0)
     await node.connect()
@@ -358,7 +358,7 @@ async def test_close_while_it_reconnects(fake, connect):
     await lose(fake, node)
     node.close()
     await asyncio.sleep(0)
-    assert not node.connected
+    assert not node.is_connected
 
 
 async def test_close_from_the_loop_while_others_use_it(fake, connect):
@@ -416,7 +416,7 @@ def test_close_after_the_loop_is_closed(elsewhere, tmp_path):
     loop.run_until_complete(client.close())
     loop.close()
     node.close()
-    assert not node.connected
+    assert not node.is_connected
 
 
 def test_another_loop_gets_its_own_connection(elsewhere, loop):

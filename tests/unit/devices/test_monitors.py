@@ -119,7 +119,7 @@ def test_a_lost_connection_is_no_event(lab, fake, node, monitored):
     back = lab.call(asyncio.Event)
 
     async def drop():
-        end = node.client.on_state(lambda _: node.connected and back.set())
+        end = node.client.on_state(lambda _: node.is_connected and back.set())
         await fake.drop_connections()
         await back.wait()
         end()

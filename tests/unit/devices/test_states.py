@@ -48,7 +48,7 @@ async def state(node, connected):
     changed = asyncio.Event()
     end = node.client.on_state(lambda state: changed.set())
     async with asyncio.timeout(5):
-        while node.connected != connected:
+        while node.is_connected != connected:
             changed.clear()
             await changed.wait()
     end()
@@ -211,7 +211,7 @@ async def test_a_lost_connection_is_told_at_once_and_forgotten_later(fake, node)
             await node.t.trigger()
         errors = (await node.t.read_configuration())["node-t-config_errors"]["value"]
         assert "node-t-ramp" in errors
-    assert not node.connected
+    assert not node.is_connected
     fake.set("t:value", 5.0)
     await fake.listen_again()
     await state(node, True)

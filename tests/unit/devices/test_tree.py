@@ -155,7 +155,7 @@ async def test_after_the_connection_is_lost(serve, connect):
     node = await connect(fake)
     assert "value = 5.000 K" in str(node.tree())
     lost = asyncio.Event()
-    end = node.client.on_state(lambda _: None if node.connected else lost.set())
+    end = node.client.on_state(lambda _: None if node.is_connected else lost.set())
     fake.stop_listening()
     await fake.drop_connections()
     await asyncio.wait_for(lost.wait(), 5)

@@ -150,7 +150,7 @@ def test_without_a_connection(lab, fake, node, wait):
 
     async def lost():
         async with asyncio.timeout(5):
-            while node.connected:
+            while node.is_connected:
                 await asyncio.sleep(0.001)
 
     lab.run(lost())
