@@ -237,14 +237,18 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
         """
         await self._connector.trigger()
 
-    def class_from_instance(self, path: str | Path | None = None) -> Path:
-        """Write a file with typed classes for the node, `genNodeClass.py`.
+    def class_from_instance(
+        self, path: str | Path | None = None, *, name: str = "genNodeClass.py"
+    ) -> Path:
+        """Write a file with typed classes for the node.
 
         A file that was written for other nodes is extended.
 
         :param path: The folder, which is made if it is missing; None for the
             present one.
+        :param name: Name of the file.
         :return: The file.
         :raises FileExistsError: If there is such a file that is not ours.
+        :raises ValueError: If the name is not that of a Python file.
         """
-        return write_class_file(self.client.description, path)
+        return write_class_file(self.client.description, path, name=name)

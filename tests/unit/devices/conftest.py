@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from bluesky.run_engine import RunEngine
 from ophyd_async.core import init_devices
 
+from secop_ophyd.codegen import write_class_file
 from secop_ophyd.devices import SECoPNodeDevice
+from secop_ophyd.protocol import parse_description
 from secop_ophyd.testing import FakeNode
 
 Connect = Callable[..., Awaitable[Any]]
@@ -47,6 +53,30 @@ async def connect(serve: Any) -> AsyncIterator[Connect]:
     yield connect
     for device in devices:
         await device.disconnect()
+
+
+def load(file: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import a class file, whose module is forgotten with the test."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, file.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def generate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., ModuleType]:
+    """Import the classes of nodes."""
+
+    def generate(*reports: Any, name: str = "genNodeClass.py") -> ModuleType:
+        for report in reports:
+            file = write_class_file(parse_description(report), tmp_path, name=name)
+        return load(file, monkeypatch)
+
+    return generate
 
 
 class Lab:
