@@ -6,9 +6,21 @@ import ast
 
 from ._text import WIDTH
 
+ALIASES = {"A": "_A_type"}
+"""What is imported under a second name, for classes that have such an attribute.
+
+Annotated is no type, so that `_A_type = A` is none for mypy.
+"""
+
 _SOURCES = {
     "collections.abc": ("Sequence",),
-    "typing": ("Annotated as A", "Any", "NotRequired", "TypedDict"),
+    "typing": (
+        "Annotated as A",
+        f"Annotated as {ALIASES['A']}",
+        "Any",
+        "NotRequired",
+        "TypedDict",
+    ),
     "numpy": ("ndarray",),
     "ophyd_async.core": (
         "Array1D",
@@ -49,7 +61,8 @@ IMPORTED_NAMES = {_bound(x) for items in _SOURCES.values() for x in items} | {"n
 
 def names_in(source: str) -> set[str]:
     """Return the names that source refers to."""
-    return {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)}
+    nodes = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name))
+    return {n.id for n in nodes if isinstance(n.ctx, ast.Load)}
 
 
 def import_lines(body: str) -> list[list[str]]:
@@ -72,7 +85,7 @@ def _from(module: str, items: list[str]) -> list[str]:
     statements = [[item] for item in items if " as " in item]
     statements += [plain] if plain else []
     lines: list[str] = []
-    for names in sorted(statements, key=lambda names: names[0].casefold()):
+    for names in sorted(statements, key=lambda n: n[0].partition(" as ")[0].casefold()):
         line = f"from {module} import {', '.join(names)}"
         if len(line) <= WIDTH:
             lines.append(line)

@@ -10,7 +10,7 @@ import builtins
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from secop_ophyd.protocol import (
@@ -134,10 +134,12 @@ class ClassNames:
     """The names that are taken in a file.
 
     :param taken: Names that it imports.
+    :param aliases: Second names of some of them.
     """
 
-    def __init__(self, taken: Iterable[str]):
+    def __init__(self, taken: Iterable[str], aliases: Mapping[str, str]):
         self._taken = {*taken, *dir(builtins), *keyword.kwlist, *keyword.softkwlist}
+        self._aliases = dict(aliases)
 
     def take(self, *wanted: str) -> str:
         """Take the first of some names that is free, or the last with a number."""
@@ -145,6 +147,13 @@ class ClassNames:
         name = next(free, None) or _free(wanted[-1], self._taken)
         self._taken.add(name)
         return name
+
+    def alias(self, name: str) -> tuple[str, bool]:
+        """Return a second name of something, and whether nobody had it before."""
+        is_new = name not in self._aliases
+        if is_new:
+            self._aliases[name] = self.take(f"_{name}_type")
+        return self._aliases[name], is_new
 
 
 def _free(wanted: str, taken: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from secop_ophyd.protocol import NodeDescription, parse_description
 
 from ._classes import ModuleClass, NodeClass, node_classes
-from ._imports import IMPORTED_NAMES, import_lines
+from ._imports import ALIASES, IMPORTED_NAMES, import_lines
 from ._names import ClassNames, module_names
 from ._source import Line, class_blocks, module_blocks
 from ._text import literal
@@ -34,7 +34,7 @@ def render(descriptions: Mapping[str, NodeDescription] | NodeDescription) -> str
         descriptions = {descriptions.equipment_id: descriptions}
     reports = {key: _report(key, descriptions[key]) for key in sorted(descriptions)}
     nodes = {key: parse_description(report) for key, report in reports.items()}
-    names = ClassNames({*IMPORTED_NAMES, CONSTANT})
+    names = ClassNames({*IMPORTED_NAMES, CONSTANT}, ALIASES)
     blocks: list[list[str]] = []
     written: set[str] = set()
     for node in node_classes(nodes, names):

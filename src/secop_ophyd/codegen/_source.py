@@ -65,7 +65,9 @@ def class_blocks(
     :param text: What its docstring says.
     :param sections: The annotations under each heading.
     """
-    aliases = _aliases([x for lines in sections.values() for x in lines], names)
+    hidden = _hidden([x for lines in sections.values() for x in lines])
+    found = {name: names.alias(name) for name in hidden}
+    aliases = {name: alias for name, (alias, _) in found.items()}
     parts = [docstring(text, 4)] + [
         [f"    # {title}", *(x for line in lines for x in line.source(aliases))]
         for title, lines in sections.items()
@@ -73,18 +75,18 @@ def class_blocks(
     ]
     body = [x for part in parts if part for x in ("", *part)]
     block = [f"class {name}({base}):", *(body[1:] or ["    pass"])]
-    assignments = [f"{alias} = {hidden}" for hidden, alias in aliases.items()]
-    return [assignments, block] if aliases else [block]
+    new = [f"{alias} = {name}" for name, (alias, is_new) in found.items() if is_new]
+    return [new, block] if new else [block]
 
 
-def _aliases(lines: Sequence[Line], names: ClassNames) -> dict[str, str]:
-    """Give another name to what is hidden by an attribute, e.g. in `LN2: LN2`.
+def _hidden(lines: Sequence[Line]) -> list[str]:
+    """Return what needs another name, since an attribute hides it, as in `LN2: LN2`.
 
     Python does not mind, but type checkers do.
     """
     attributes = {line.attribute for line in lines}
     used = {name for line in lines for name in names_in(line.type)}
-    return {name: names.take(f"_{name}_type") for name in sorted(attributes & used)}
+    return sorted(attributes & used)
 
 
 def module_blocks(module_class: ModuleClass, names: ClassNames) -> list[list[str]]:
