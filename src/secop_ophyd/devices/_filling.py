@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from ophyd_async.core import (
+    Command,
     Device,
     DeviceConnector,
     DeviceFiller,
     NotConnectedError,
+    Signal,
     SignalR,
     SignalRW,
     StandardReadable,
@@ -30,6 +32,7 @@ from secop_ophyd.protocol import MISSING, CommandDescription
 from ._backend import SecopSignalBackend
 from ._commands import SecopCommandBackend, command_type
 from ._contents import Contents, Item, Unreadable
+from ._private import PrivateAnnotation, private_annotations
 from ._sources import PropertySource, Source
 
 _Format = StandardReadableFormat
@@ -52,6 +55,13 @@ def must_fit(device: Device, attribute: str, name: str) -> Generator[None, None,
         ) from error
 
 
+def _check_kind(child: Device | None, kind: type[Device]) -> None:
+    if child is not None and type(child) is not kind:
+        raise TypeError(
+            f"annotated as {type(child).__name__}, but the node has {kind.__name__}"
+        )
+
+
 class FillingConnector(DeviceConnector):
     """Makes and binds signals, commands and child devices of a device."""
 
@@ -61,6 +71,8 @@ class FillingConnector(DeviceConnector):
         # Formats of annotated signals, by attribute
         self._formats: dict[str, StandardReadableFormat] = {}
         self._annotated: frozenset[str] = frozenset()
+        # Those with a leading underscore, which the filler does not know
+        self._private: frozenset[str] = frozenset()
         # Attributes that the node has something for, at the last connect
         self._bound: set[str] = set()
         # What was made for a node, by attribute
@@ -90,7 +102,26 @@ class FillingConnector(DeviceConnector):
         list(filler.create_devices_from_annotations(filled=False))
         list(filler.create_commands_from_annotations(filled=False))
         filler.check_created()
+        public = {name for name, _ in device.children()}
+        for annotation in private_annotations(type(device)):
+            self._create_private(device, annotation)
         self._annotated = frozenset(dict(device.children())) - known
+        self._private = self._annotated - public
+
+    def _create_private(self, device: Device, annotation: PrivateAnnotation) -> None:
+        attribute, kind = annotation.attribute, annotation.kind
+        if issubclass(kind, Signal):
+            backend = SecopSignalBackend(annotation.datatype)
+            child: Device = kind(backend, timeout=None)
+            self._backends[attribute] = backend
+            if annotation.format is not None:
+                self._formats[attribute] = annotation.format
+        elif issubclass(kind, Command):
+            self._commands[attribute] = SecopCommandBackend()
+            child = kind(self._commands[attribute])
+        else:
+            child = kind(connector=self._child_connector())
+        setattr(device, attribute, child)
 
     def _child_connector(self) -> DeviceConnector:
         """Make the connector of a device that a class annotates."""
@@ -168,7 +199,11 @@ class FillingConnector(DeviceConnector):
         if attribute in self._annotated:
             if type(signal) is SignalR:
                 kind = SignalR  # annotated as less than it is
-            backend = self.filler.fill_child_signal(attribute.rstrip("_"), kind)
+            _check_kind(signal, kind)
+            if attribute in self._private:
+                backend = self._backends[attribute]
+            else:
+                backend = self.filler.fill_child_signal(attribute.rstrip("_"), kind)
             if not signal:  # it is optional, and was not there before
                 signal = kind(backend)
                 setattr(device, attribute, signal)
@@ -198,7 +233,11 @@ class FillingConnector(DeviceConnector):
         kind = command_type(description)
         command = dict(device.children()).get(attribute)
         if attribute in self._annotated:
-            backend = self.filler.fill_child_command(attribute.rstrip("_"), kind)
+            _check_kind(command, kind)
+            if attribute in self._private:
+                backend = self._commands[attribute]
+            else:
+                backend = self.filler.fill_child_command(attribute.rstrip("_"), kind)
             if not command:  # it is optional, and was not there before
                 setattr(device, attribute, kind(backend))
         elif type(command) is kind:
@@ -208,6 +247,16 @@ class FillingConnector(DeviceConnector):
             setattr(device, attribute, kind(backend))
         self._commands[attribute] = backend
         return backend
+
+    def bind_device(self, attribute: str) -> bool:
+        """Tell whether the class annotates a child device, which is filled now.
+
+        :param attribute: The attribute of the device.
+        """
+        self._bound.add(attribute)
+        if attribute in self._annotated - self._private:
+            self.filler.fill_child_device(attribute.rstrip("_"))
+        return attribute in self._annotated
 
     def bind_properties(
         self,

@@ -358,9 +358,7 @@ class NodeConnector(FillingConnector):
             if attribute in self._annotated or type(known) is MODULE_CLASSES[kind]:
                 return known
             known.connector.empty()  # it has become a module of another class
-        if attribute in self._annotated:
-            self.filler.fill_child_device(attribute.rstrip("_"))
-        else:
+        if not self.bind_device(attribute):
             setattr(device, attribute, MODULE_CLASSES[kind]())
         child = dict(device.children())[attribute]
         if not isinstance(child, SECoPBaseDevice):

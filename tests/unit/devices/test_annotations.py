@@ -185,6 +185,67 @@ async def test_what_is_not_there(fake, connect):
         await connect(fake, node_class(c=SignalR[float]))
 
 
+def digits():
+    # SECoP has no such names, but nodes do
+    structure = report(**{"1": drivable(**{"2": parameter(KELVIN, False)})})
+    structure["modules"]["1"]["accessibles"]["3"] = command()
+    return structure | {"_interfaces": ["tcp"]}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "annotation", "words"),
+    [
+        ("_2", SignalRW[int], "annotated as int, but the node has float"),
+        ("_2", SecopAction, "annotated as SecopAction, but the node has SignalRW"),
+        ("_3", SignalR[float], "annotated as SignalR, but the node has SecopAction"),
+        ("_3", SecopQuery[str], "annotated as SecopQuery, but .* SecopAction"),
+        ("_3", SECoPReadableDevice, "as SECoPReadableDevice, but .* SecopAction"),
+        ("_4", SignalR[float], r"\['_4'\] .*is not there"),
+        ("_4", SecopAction, r"\['_4'\] .*is not there"),
+    ],
+)
+async def test_names_with_an_underscore_in_front(
+    serve, connect, attribute, annotation, words
+):
+    fake = await serve(digits())
+    cls = node_class(_1=module_class(**{attribute: annotation}))
+    with pytest.raises(NotConnectedError, match=words):
+        await connect(fake, cls)
+
+
+async def test_names_with_an_underscore_in_front_that_fit(serve, connect):
+    hinted = A[SignalRW[float], ParameterType(), Format.HINTED_SIGNAL]
+    one = module_class(_2=hinted, _3=SecopAction)
+    cls = node_class(_1=one, _interfaces=A[SignalR[np.ndarray], PropertyType()])
+    fake = await serve(digits())
+    node = await connect(fake, cls)
+    signal = node._1._2
+    for _ in range(2):
+        assert type(node._1) is one
+        assert "node-_1-_2" in await node._1.read()
+        await node._1._2.set(2.0)
+        await node._1._3.execute()
+        assert await node._interfaces.get_value() == ["tcp"]
+        await node.connect(force_reconnect=True)
+    assert node._1._2 is signal
+    assert node.problems == ()
+    mock = cls("localhost:1", name="mock")
+    await mock.connect(mock=True)
+    set_mock_value(mock._1._2, 3.0)
+    assert await mock._1._2.get_value() == 3.0
+
+
+async def test_a_property_with_an_underscore_in_front(serve, connect):
+    fake = await serve(digits())
+    node = await connect(fake, node_class(_interfaces=SignalR[int]))
+    (problem,) = node.problems
+    assert str(problem).startswith("_interfaces: annotated as int, but the node has")
+    with pytest.raises(NotConnectedError, match="_gone.* is not there"):
+        await connect(fake, node_class(_gone=SignalR[int]))
+    with pytest.raises(TypeError, match=r"Generated\._bare: SignalR has no datatype"):
+        node_class(_bare=SignalR)(fake.uri)
+
+
 async def test_a_class_that_does_not_fit_leaves_nothing(fake, serve, connect):
     with pytest.raises(NotConnectedError):
         await connect(fake, node_class(gone=SECoPReadableDevice))
