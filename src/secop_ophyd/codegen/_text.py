@@ -42,10 +42,30 @@ def quote(text: str) -> str:
     return '"' + body.replace('"', '\\"') + '"'
 
 
+def storable(value: Any, depth: int = 0) -> Any:
+    """Return a JSON value as far as a literal can have it, with the types it has.
+
+    NaN, which some nodes send, has no literal and becomes infinite; what is nested
+    too deeply to be read back becomes None. Neither is data of a description.
+
+    :param value: Anything that `decode` returns.
+    :param depth: How deeply it is nested itself.
+    """
+    if isinstance(value, float) and math.isnan(value):
+        return math.inf
+    if is_object(value):
+        if depth == MAX_DEPTH:
+            return None
+        return {k: storable(v, depth + 1) for k, v in value.items()}
+    if is_list(value):
+        return [storable(v, depth + 1) for v in value] if depth < MAX_DEPTH else None
+    return value
+
+
 def literal(value: Any, lead: int = 0, indent: int = 0) -> str:
     """Return the literal of a JSON value, in lines that fit.
 
-    :param value: None, booleans, finite numbers, strings, lists and dicts.
+    :param value: What `storable` returns.
     :param lead: The columns that are in use where it starts, and where it ends.
     :param indent: The columns before the line that it starts in.
     :raises ValueError: If it is no JSON, or nested too deeply to be read back.
@@ -218,8 +238,8 @@ def _flat(value: Any, depth: int) -> str:
         return _join("[", (_flat(v, depth + 1) for v in value), "]")
     if value is None or isinstance(value, bool | int):
         return repr(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return repr(value)
+    if isinstance(value, float) and value == value:
+        return repr(value).replace("inf", "1e999")  # of which Python makes it again
     raise ValueError(f"{value!r} is not JSON")
 
 

@@ -19,6 +19,7 @@ from secop_ophyd.codegen import (
     render,
     write_class_file,
 )
+from secop_ophyd.codegen._text import storable
 from secop_ophyd.protocol import EnumInfo, parse_description
 
 from .hostile import HOSTILE, node
@@ -87,7 +88,7 @@ JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**30), 10**30)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats()
     | st.text(st.characters(codec=None)),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
@@ -113,7 +114,7 @@ def test_random_json_as_any_property_or_datainfo(value: Any, key: str):
         },
     }
     tree = check(render(parse_description(report)))
-    assert ast.literal_eval(tree.body[-1].value)["x"] == report  # type: ignore[attr-defined]
+    assert ast.literal_eval(tree.body[-1].value)["x"] == storable(report)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -161,13 +162,51 @@ def test_all_hostile_nodes_in_one_file_pass_ruff(tmp_path: Path):
     assert ast.dump(ast.parse(file.read_text(encoding="utf-8"))) == before
 
 
-def test_a_description_that_cannot_be_read_back_is_refused():
-    deep: Any = "x"
-    for _ in range(300):
-        deep = [deep]
-    with pytest.raises(ValueError, match="nested more than"):
-        render(parse_description({"equipment_id": "x", "modules": {}, "deep": deep}))
-    for value in (float("nan"), float("inf"), object(), {1: 2}):
+def nested(depth: int, kind: type[Any] = list) -> Any:
+    value: Any = "x"
+    for _ in range(depth):
+        value = [value] if kind is list else {"k": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        [1.0, float("nan")],
+        {"type": "double", "min": float("nan"), "max": float("inf")},
+        nested(63),
+        nested(300),
+        nested(300, dict),
+        [],
+        {},
+    ],
+    ids=lambda odd: str(odd)[:20],
+)
+def test_what_no_literal_can_have_costs_only_itself(odd: Any):
+    fine = {"datainfo": {"type": "double", "min": 1.5}, "deep": nested(40)}
+    accessibles = {
+        "good": fine,
+        "bad": fine | {"x": odd},
+        "worse": fine | {"datainfo": odd},
+        "do": {"datainfo": {"type": "command", "argument": odd}},
+    }
+    report = {"equipment_id": "x", "odd": odd, "modules": {"m": {"odd": odd}}}
+    report["modules"]["m"]["accessibles"] = accessibles
+    description = parse_description(report)
+    source = render(description)
+    tree = check(source)
+    stored = ast.literal_eval(tree.body[-1].value)["x"]  # type: ignore[attr-defined]
+    assert stored["modules"]["m"]["accessibles"]["good"] == fine
+    assert stored["modules"]["m"]["accessibles"].keys() == accessibles.keys()
+    assert stored == storable(report, 1)
+    assert render(parse_description(stored)) == source
+
+
+def test_what_is_no_json_is_refused():
+    for value in (object(), {1: 2}):
         with pytest.raises(ValueError, match="is not JSON"):
             render(parse_description({"equipment_id": "x", "modules": {}, "v": value}))
 
