@@ -75,6 +75,9 @@ class Cryo_7_frappy_demo(SECoPNodeDevice):
     firmware: A[SignalR[str], PropT()]
     description: A[SignalR[str], PropT()]
 
+    # Its key in DESCRIPTIONS
+    _made_from = "cryo_7.frappy.demo"
+
 
 DESCRIPTIONS: dict[str, Any] = {
     "cryo_7.frappy.demo": {

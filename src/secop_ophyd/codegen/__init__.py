@@ -1,5 +1,6 @@
 """Class files for nodes: from descriptions to typed Python, and the names in it."""
 
+from ._changes import Change, changes
 from ._classes import BASE_CLASSES
 from ._files import (
     ClassFile,
@@ -17,7 +18,7 @@ from ._names import (
     module_class_name,
     module_names,
 )
-from ._render import render
+from ._render import CONSTANT, MADE_FROM, render
 from ._types import datatype_text, property_text
 
 __all__ = [
@@ -28,6 +29,11 @@ __all__ = [
     "ClassFile",
     "check_file_name",
     "read_descriptions",
+    # What a class was made from, and what has become of it
+    "CONSTANT",
+    "MADE_FROM",
+    "Change",
+    "changes",
     # Names, which the devices have in common with the files
     "MemberNames",
     "member_names",

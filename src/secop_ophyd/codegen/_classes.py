@@ -100,11 +100,13 @@ class NodeClass:
     """The class of a node.
 
     :param name: Its name.
+    :param key: The name that the node has in the file.
     :param description: The node.
     :param modules: The class of each module by its SECoP name.
     """
 
     name: str
+    key: str
     description: NodeDescription
     modules: Mapping[str, ModuleClass]
 
@@ -134,7 +136,7 @@ def node_classes(
                 found[identity] = ModuleClass(names.take(wanted, other))
             found[identity].add(module)
             modules[module.name] = found[identity]
-        classes.append(NodeClass(own[key], node, modules))
+        classes.append(NodeClass(own[key], key, node, modules))
     return classes
 
 

@@ -21,6 +21,10 @@ CONSTANT = "DESCRIPTIONS"
 """The name of the literal at the end of each file."""
 
 
+MADE_FROM = "_made_from"
+"""The attribute of the class of a node that has its key in `DESCRIPTIONS`."""
+
+
 def render(descriptions: Mapping[str, NodeDescription] | NodeDescription) -> str:
     """Return the source of a file with classes for nodes.
 
@@ -66,7 +70,7 @@ def _literals(reports: Mapping[str, Any], lead: int) -> str:
 
 def _node_blocks(node: NodeClass, names: ClassNames) -> list[list[str]]:
     attributes = module_names(node.description)
-    return class_blocks(
+    blocks = class_blocks(
         names,
         node.name,
         "SECoPNodeDevice",
@@ -85,6 +89,9 @@ def _node_blocks(node: NodeClass, names: ClassNames) -> list[list[str]]:
             ],
         },
     )
+    lead = f"    {MADE_FROM} = "
+    key = f"{lead}{literal(node.key, len(lead), 4)}".split("\n")
+    return [*blocks[:-1], [*blocks[-1], "", f"    # Its key in {CONSTANT}", *key]]
 
 
 def _about(node: NodeClass, name: str) -> str:

@@ -32,11 +32,10 @@ RESERVED_PRIVATE_NAMES = frozenset(
     _abc_impl _acquire _acquirer _before _begin _channel_devices _child_devices
     _child_name_separator _children _connect_task _connector _contents
     _describe_config_funcs _describe_funcs _flight _full_data _give_up _has_hints
-    _is_protocol _is_runtime_protocol _mock _mock_class _move_status _name _options
-    _prepared _read_config_funcs _read_funcs _set_status _setattr_methods _stage_funcs
-    _stop_state
-    _stopped _timeout _attempts _unstage_funcs _updates _warn_of_namesakes
-    _triggered _under_way
+    _is_protocol _is_runtime_protocol _made_from _mock _mock_class _move_status _name
+    _options _prepared _read_config_funcs _read_funcs _set_status _setattr_methods
+    _stage_funcs _stop_state _stopped _timeout _attempts _unstage_funcs _updates
+    _warn_of_namesakes _triggered _under_way
     """.split()
 )
 
