@@ -86,7 +86,7 @@ class ModuleConnector(FillingConnector):
         items: list[Item] = []
         for name, parameter in info.description.parameters.items():
             attribute = names.parameters[name]
-            with must_fit(device, attribute, name):
+            with must_fit(device, attribute, parameter.specifier):
                 items.append(
                     self._bind_parameter(device, attribute, parameter, read_only)
                 )
@@ -95,7 +95,7 @@ class ModuleConnector(FillingConnector):
             problems.append(Problem(info.name, name, text))
         for name, command in info.description.commands.items():
             attribute = names.commands[name]
-            with must_fit(device, attribute, name):
+            with must_fit(device, attribute, command.specifier):
                 backend = self.bind_command(device, attribute, command)
                 backend.bind(info, command, read_only)
         items += self.bind_properties(

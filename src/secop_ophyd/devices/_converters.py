@@ -324,10 +324,9 @@ def _enum_type(info: EnumInfo, annotated: Any, name: str) -> type:
         known = {str(member.value) for member in annotated}
         if issubclass(annotated, SubsetEnum):
             missing = known - names
-        elif issubclass(annotated, SupersetEnum):
+        elif issubclass(annotated, SupersetEnum | StrictEnum):
+            # The node refuses a member that it does not have any more
             missing = names - known
-        elif issubclass(annotated, StrictEnum):
-            missing = names ^ known
         else:
             raise TypeError(f"{annotated.__name__} is no Strict-, Sub- or SupersetEnum")
         if not missing:

@@ -44,7 +44,7 @@ def must_fit(device: Device, attribute: str, name: str) -> Generator[None, None,
 
     :param device: The device that has the annotation.
     :param attribute: The attribute that is annotated.
-    :param name: The SECoP name that it stands for.
+    :param name: What it stands for in SECoP.
     """
     try:
         yield
@@ -293,7 +293,7 @@ class FillingConnector(DeviceConnector):
                     note(name, f"{made.misfit}; generate the class anew")
                 return made
 
-            with must_fit(device, attribute, name):
+            with must_fit(device, attribute, f"{uri}/{name}"):
                 items.append(
                     self.bind_signal(
                         device, attribute, SignalR, source, _Format.CONFIG_SIGNAL

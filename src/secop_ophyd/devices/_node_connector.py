@@ -27,7 +27,7 @@ from secop_ophyd.client import (
     load_description,
     release_client,
 )
-from secop_ophyd.codegen import member_names, module_names
+from secop_ophyd.codegen import Change, member_names, module_names
 from secop_ophyd.protocol import (
     CannotConnect,
     InterfaceClass,
@@ -49,6 +49,7 @@ from ._contents import READ
 from ._filling import FillingConnector, must_fit
 from ._left_out import NodePart
 from ._logs import NodeLog
+from ._made_from import ADVICE, check_made_from, list_changes, made_from
 from ._module_info import ModuleInfo
 from ._modules import SECoPBaseDevice
 from ._options import NodeOptions
@@ -283,7 +284,7 @@ class NodeConnector(FillingConnector):
 
     async def connect_mock(self, device: Device, mock: DeviceMock[Any]) -> None:
         await self.disconnect()
-        saved = self._options.description
+        saved = self._options.description or made_from(type(device))
         if saved is not None:
             client = SecopClient(self.address, log=self._log)
             client.expect(self._load(saved))
@@ -291,10 +292,13 @@ class NodeConnector(FillingConnector):
         await super().connect_mock(device, mock)
 
     def _make_devices(self, device: Device, client: SecopClient) -> None:
+        place = str(self.address)
+        stale = check_made_from(type(device), client.description, place)
         problems = self._fill(device, client)
-        equipment_id = client.description.equipment_id or str(self.address)
+        equipment_id = client.description.equipment_id or place
         device.set_name(device_name(self._prefix + (self._name or equipment_id)))
         self._report(problems + self._long_keys())
+        self._report_changes(device, stale)
 
     def _fill(self, device: Device, client: SecopClient) -> list[Problem]:
         description = client.description
@@ -390,6 +394,21 @@ class NodeConnector(FillingConnector):
                 problems[0],
                 more,
             )
+
+    def _report_changes(self, device: Device, stale: list[Change]) -> None:
+        if not stale:
+            return
+        self._odd += tuple(
+            Problem(c.module, c.accessible, f"{c.text}, since the class was made")
+            for c in stale
+        )
+        self._log.warning(
+            "%s has changed since %s was made: %s. %s",
+            self.address,
+            type(device).__name__,
+            list_changes(stale),
+            ADVICE,
+        )
 
     # Readings
 
