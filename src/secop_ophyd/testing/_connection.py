@@ -10,7 +10,7 @@ from typing import cast
 
 from secop_ophyd.protocol import InvalidMessage, LineBuffer
 
-_NO_LINGER = struct.pack("ii", 1, 0)
+NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Connection(asyncio.Protocol):
@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
             return
         if reset:
             self._transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
+                socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER
             )
             self.abort()
         else:
