@@ -39,6 +39,34 @@ async def test_stop_twice_and_start_again(connect):
     await node.stop()
 
 
+async def test_restart(node, client):
+    node.set("cryo:value", 4)
+    port = node.port
+    await node.restart()
+    await client.eof()
+    assert (node.port, node.value("cryo:value")) == (port, 4)
+    await node.restart(values={"cryo:value": 5})
+    assert node.value("cryo:value") == 5
+
+
+async def test_restart_with_another_description(node, connect):
+    changed = structure()
+    del changed["modules"]["s"]
+    node.set("cryo:value", 4)
+    await node.restart(changed, {"cryo:target": 7})
+    client = await connect()
+    assert '"s":' not in await client.ask("describe")
+    values = [node.value(f"cryo:{name}") for name in ("value", "target")]
+    assert values == [4, 7]
+
+
+async def test_restart_of_a_node_that_was_not_started(connect):
+    node = FakeNode(structure())
+    await node.restart()
+    await (await connect(node)).ask("ping 1")
+    await node.stop()
+
+
 def test_another_loop():
     node = FakeNode(structure(), serial=True)
 
@@ -78,6 +106,12 @@ async def test_drop_with_reset(node, client):
     await node.drop_connections(reset=True)
     with pytest.raises(ConnectionResetError):
         await client.reader.read()
+
+
+async def test_flood(node, client):
+    await client.ask("ping 1")
+    node.flood(b"x y", 1000)
+    assert [await client.line() for _ in range(1000)] == ["x y"] * 1000
 
 
 async def test_drop_a_client_that_does_not_read(node, client):
