@@ -43,6 +43,7 @@ _ANSWERS = {
 }
 # Two of them at once could be executed in the other order by a parallel node
 _WRITES = frozenset({"change", "do"})
+MOST_PATIENCE = 10
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -126,7 +127,8 @@ class Connection(asyncio.Protocol):
         :param data: At most one JSON value.
         :param timeout: Seconds until the future fails, None for never.
         :param urgent: Send it at once, whatever else is waiting.
-        :param patient: Count the time since anything was received.
+        :param patient: Count the time since anything was received, but fail in any
+            case after `MOST_PATIENCE` times the timeout.
         :raises ConnectionLost: If there is no connection (from the future).
         :raises RequestTimeout: If there is no reply in time (from the future).
         :raises NodeError: If the node refuses (from the future).
@@ -189,10 +191,15 @@ class Connection(asyncio.Protocol):
     def _expire(self, request: Request) -> None:
         timeout = request.timeout or 0.0
         if request.patient:
-            rest = self.last_received + timeout - self._loop.time()
+            # A node that tells other things all the time may have lost the answer
+            last = request.made_at + MOST_PATIENCE * timeout
+            now = self._loop.time()
+            rest = min(self.last_received + timeout, last) - now
             if rest > 0:
                 request.timer = self._loop.call_later(rest, self._expire, request)
                 return
+            if now >= last:
+                timeout *= MOST_PATIENCE
         request.expired = True
         request.fail(RequestTimeout(self._why_late(request, timeout)))
         if not request.sent:

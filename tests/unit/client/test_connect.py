@@ -17,7 +17,7 @@ from secop_ophyd.protocol import (
     NotASecNode,
     NoValueYet,
 )
-from secop_ophyd.testing import FakeNode
+from secop_ophyd.testing import ChaosProxy, FakeNode
 
 from .conftest import IDENTITY, Listener, serving, structure
 
@@ -285,6 +285,24 @@ async def test_activate_that_lasts_longer_than_a_request_may():
         async with SecopClient(uri, ClientOptions(timeout=0.3)) as client:
             assert time.monotonic() - started > 0.5
             assert client.parameter("m", "value").reading.value == 5
+
+
+async def test_activate_that_is_never_answered(node):
+    """The node tells one thing all the time, which is no answer."""
+
+    async def push():
+        while True:
+            node.set("m:value", node.value("m:value") + 1)
+            await asyncio.sleep(0.005)
+
+    async with ChaosProxy(node.uri) as proxy:
+        proxy.truncate("active", times=None)
+        task = asyncio.ensure_future(push())
+        try:
+            error = await failure(proxy.uri, timeout=0.1)
+        finally:
+            task.cancel()
+    assert "no answer to 'activate' within 1 s" in str(error)
 
 
 async def test_description_that_comes_slowly():
