@@ -313,6 +313,8 @@ class NodeConnector(FillingConnector):
         for name, child in self._modules.items():
             if name not in description.modules:
                 child.connector.empty()
+        for name in sorted(set(self._options.modules) - {*description.modules}):
+            problems.append(Problem(name, "", "is no module, but there are options"))
         for name, module in description.modules.items():
             attribute = names.modules[name]
             with must_fit(device, attribute, name):

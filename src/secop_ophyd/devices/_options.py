@@ -53,6 +53,9 @@ class ModuleOptions:
     def __post_init__(self) -> None:
         if isinstance(self.error_columns, str):
             raise TypeError(f"error_columns are several: [{self.error_columns!r}]")
+        if not self.grace >= 0:
+            raise ValueError(f"grace must be at least 0, not {self.grace:g}")
+        _check_seconds("move_timeout", self.move_timeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +89,22 @@ class NodeOptions:
         default_factory=dict[str, ModuleOptions]
     )
 
+    def __post_init__(self) -> None:
+        _check_seconds("timeout", self.timeout)
+        if self.window < 1:
+            raise ValueError(f"window must be at least 1, not {self.window}")
+
     def module(self, name: str) -> ModuleOptions:
         """Return the options of a module.
 
         :param name: Its SECoP name.
         """
         return self.modules.get(name, _DEFAULT)
+
+
+def _check_seconds(name: str, seconds: float | None) -> None:
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"{name} must be above 0, not {seconds:g}")
 
 
 _DEFAULT = ModuleOptions()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import threading
 
@@ -10,7 +11,12 @@ from bluesky.plan_stubs import rd
 from ophyd_async.core import NotConnectedError, init_devices
 
 from secop_ophyd.client import ConnectionState
-from secop_ophyd.devices import NodeOptions, SECoPNodeDevice, SECoPReadableDevice
+from secop_ophyd.devices import (
+    ModuleOptions,
+    NodeOptions,
+    SECoPNodeDevice,
+    SECoPReadableDevice,
+)
 from secop_ophyd.testing import FakeNode
 
 from .builders import (
@@ -432,3 +438,27 @@ def test_another_loop_gets_its_own_connection(elsewhere, loop):
     other.run_until_complete(node.disconnect())
     other.close()
     elsewhere.run(elsewhere.fake.wait_for_connections(0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        (NodeOptions, "window", 0),
+        (NodeOptions, "timeout", 0),
+        (NodeOptions, "timeout", math.nan),
+        (ModuleOptions, "move_timeout", -1),
+        (ModuleOptions, "grace", -0.5),
+        (ModuleOptions, "grace", math.nan),
+    ],
+)
+def test_options_out_of_range(kind, field, value):
+    with pytest.raises(ValueError, match=f"^{field} must be"):
+        kind(**{field: value})
+
+
+async def test_options_of_a_module_that_is_not_there(serve, connect):
+    fake = await serve(report(cryo=readable()))
+    options = NodeOptions(modules={"cyro": ModuleOptions(grace=2)})
+    device = await connect(fake, options=options)
+    (problem,) = device.problems
+    assert str(problem) == "cyro: is no module, but there are options"
