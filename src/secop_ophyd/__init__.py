@@ -24,6 +24,7 @@ from .devices import (
     observe_status,
 )
 from .protocol import SecopError
+from .registry import DeclarationError, Nodes, load_nodes
 
 try:
     __version__ = version("secop-ophyd")
@@ -46,6 +47,10 @@ __all__ = [
     "NodeOptions",
     "ModuleOptions",
     "StopPolicy",
+    # The nodes of a beamline
+    "load_nodes",
+    "Nodes",
+    "DeclarationError",
     # Status
     "observe_status",
     # Commands
