@@ -26,6 +26,7 @@ from ._observe_status import StatusCondition, observe_status
 from ._options import ModuleOptions, NodeOptions, StopPolicy
 from ._plan_stubs import ramp_and_record, wait_for_idle, wait_for_status
 from ._recorder import SECoPRecorder
+from ._suspend import SuspendWhen
 from ._tree import DeviceTree
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "ramp_and_record",
     "wait_for_idle",
     "wait_for_status",
+    "SuspendWhen",
     # For coroutines
     "observe_status",
     "StatusCondition",

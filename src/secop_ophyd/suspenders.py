@@ -1,0 +1,5 @@
+"""Suspenders for sample environment."""
+
+from .devices import SuspendWhen
+
+__all__ = ["SuspendWhen"]
