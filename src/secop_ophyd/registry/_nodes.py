@@ -112,7 +112,8 @@ class Nodes(Mapping[str, SECoPNodeDevice]):
             elif result is not None:
                 raise result
         if self._errors:
-            reasons = (f"{name} ({error})" for name, error in self._errors.items())
+            # What NotConnectedError says begins and ends with white space
+            reasons = (f"{k} ({str(e).strip()})" for k, e in self._errors.items())
             logging.getLogger(__package__).warning(
                 "%d of %d nodes are not connected: %s",
                 len(self._errors),
