@@ -35,7 +35,9 @@ def default_value(info: DataInfo) -> Any:
         case BoolInfo():
             return False
         case EnumInfo():
-            return next(iter(info.members.values()))
+            # Idle is what a status should be, else the first one
+            codes = list(info.members.values())
+            return 100 if 100 in codes else codes[0]
         case StringInfo():
             return " " * info.minchars
         case BlobInfo():

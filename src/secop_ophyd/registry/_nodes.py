@@ -95,7 +95,7 @@ class Nodes(Mapping[str, SECoPNodeDevice]):
     @property
     def errors(self) -> Mapping[str, Exception]:
         """Why nodes could not be connected, by name; not those that are by now."""
-        return {k: v for k, v in self._errors.items() if not self[k].connected}
+        return {k: v for k, v in self._errors.items() if not self[k].is_connected}
 
     async def connect(self, mock: bool = False, timeout: float = 10.0) -> None:
         """Connect all nodes at once; one warning tells which ones are not there.

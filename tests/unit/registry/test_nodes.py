@@ -49,7 +49,7 @@ def site(RE: RunEngine, tmp_path: Path) -> Iterator[Site]:
 
 def test_one_line(site: Site) -> None:
     with load_nodes(site.file) as nodes:
-        assert nodes.here.connected and nodes.there.connected
+        assert nodes.here.is_connected and nodes.there.is_connected
         assert nodes.here is nodes["here"]
         assert nodes.there.name == "there"
         assert site.engine(rd(nodes.here.cryo.value)).plan_result == 0
@@ -58,17 +58,17 @@ def test_one_line(site: Site) -> None:
         assert repr(nodes).startswith("Nodes(SECoPNodeDevice(name='here', uri='secop:")
         with pytest.raises(AttributeError, match="no node 'her'; there are here, the"):
             _ = nodes.her
-    assert not nodes.here.connected
+    assert not nodes.here.is_connected
 
 
 def test_inside_of_init_devices(site: Site) -> None:
     with init_devices():
         nodes = load_nodes(site.file)
         there = load_nodes(site.file, connect=False).there
-    assert nodes.here.connected and there.connected
+    assert nodes.here.is_connected and there.is_connected
     assert there.name == "there"
     nodes.close()
-    assert there.connected
+    assert there.is_connected
     there.close()
 
 
@@ -113,7 +113,7 @@ def test_all_are_down(site: Site, caplog: pytest.LogCaptureFixture) -> None:
 def test_mock(site: Site) -> None:
     nodes = load_nodes(site.file, mock=True)
     assert nodes.errors == {}
-    assert not nodes.here.connected
+    assert not nodes.here.is_connected
     assert not site.fakes[0].requests
 
 
@@ -138,8 +138,8 @@ async def test_without_run_engine(tmp_path: Path) -> None:
         file = tmp_path / "beamline.yml"
         file.write_text(f"a: {{uri: '{fake.uri}'}}")
         nodes = load_nodes(file, connect=False)
-        assert not nodes.a.connected
+        assert not nodes.a.is_connected
         await nodes.connect(timeout=5)
         assert await nodes.a.cryo.value.get_value() == 0
         await nodes.disconnect()
-        assert not nodes.a.connected
+        assert not nodes.a.is_connected
