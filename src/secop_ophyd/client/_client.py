@@ -14,9 +14,11 @@ from typing import Any, NamedTuple, Self
 
 from secop_ophyd.protocol import (
     MISSING,
+    BadJSON,
     CommandDescription,
     ConnectionLost,
     Identity,
+    InvalidMessage,
     Message,
     ModuleDescription,
     NodeAddress,
@@ -307,9 +309,7 @@ class SecopClient:
         """
         target = self.parameter(module, parameter)
         known = target.reading
-        if self.connected and (
-            isinstance(known.error, NoValueYet | ConnectionLost) or not self.activated
-        ):
+        if self.connected and (_is_unknown(known.error) or not self.activated):
             return await self.read(module, parameter)
         if self._link.cause and isinstance(known.error, ConnectionLost):
             error = ConnectionLost(f"{known.error}; not back: {self._link.cause}")
@@ -438,6 +438,14 @@ class SecopClient:
         :raises NodeError: If the node has no remote logging.
         """
         await self._request("logging", module, level)
+
+
+def _is_unknown(error: SecopError | None) -> bool:
+    """Tell whether the node may well have a value."""
+    if isinstance(error, BadJSON | InvalidMessage):
+        # What it has told could not be read, and it may not tell it again
+        return error.report is None
+    return isinstance(error, NoValueYet | ConnectionLost)
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -452,3 +452,23 @@ async def test_an_answer_without_time_is_news(node, client):
     node.set_json("cryo:ramp", 5.0, {})
     assert (await client.read("cryo", "ramp")).value == 5.0
     assert told == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("line", [b"update m:value [5,", b"update m:value []"])
+async def test_what_could_not_be_read_is_asked_for(node, client, value, line):
+    """The node may not tell it again, as it has not changed."""
+    node.set("m:value", 5)
+    await sent(node, client, line)
+    assert isinstance(value.reading.error, SecopError)
+    node.requests.clear()
+    assert (await client.get("m", "value")).value == 5
+    assert (await client.get("m", "value")).value == 5
+    assert node.requests == ["read m:value"]
+
+
+async def test_an_error_of_the_node_is_not_asked_for(node, client, value):
+    node.set_error("m:value", "BadJSON", "between me and the hardware")
+    await sent(node, client)
+    node.requests.clear()
+    assert isinstance((await client.get("m", "value")).error, BadJSON)
+    assert node.requests == []

@@ -83,6 +83,7 @@ async def test_one_parameter_is_in_error(
     node = await connect(fake)
     for _ in range(3):
         fake.send_line(b"update m:value [%s,{}]" % sent)
+    fake.reply_raw("read m:value", b"reply m:value [%s,{}]\n" % sent)
     fake.set("other:value", 7.5)
     await node.m.secop.client.ping()
     for attempt in (node.m.value.get_value, node.m.value.read, node.m.read):
