@@ -21,13 +21,18 @@ export MPLBACKEND
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 USABLE  := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: help demo test soak lint format docs check clean
+# The package that is on PyPI under the same name, to compare with
+PEER := build/bench-peer
+
+.PHONY: help demo test soak bench bench-quick lint format docs check clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    simulated SEC node, a scan and its plot"
 	@echo "make test    the test suite"
 	@echo "make soak    many runs, after which nothing may be left"
+	@echo "make bench   how fast it is, beside others: half an hour, needs a C compiler"
+	@echo "make bench-quick  in a minute, whether it is much slower than it was"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"
 	@echo "make docs    documentation, in build/html"
@@ -42,6 +47,12 @@ test: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+bench: $(VENV)/.dev build/bench/fast_node $(PEER)/.installed
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/python -m ruff check .
@@ -62,7 +73,17 @@ check: lint test soak docs
 clean:
 	rm -rf $(VENV) build dist docs/_api src/*.egg-info demo.png
 	rm -rf .pytest_cache .hypothesis .ruff_cache .import_linter_cache
-	find src tests docs examples -name __pycache__ -exec rm -rf {} +
+	find src tests docs examples benchmarks -name __pycache__ -exec rm -rf {} +
+
+build/bench/fast_node: benchmarks/node/fast_node.c
+	@mkdir -p $(@D)
+	@$(CC) -O2 -Wall -Wextra -o $@ $<
+
+$(PEER)/.installed: | $(VENV)/.demo
+	@echo "Setting up $(PEER), once: half a minute"
+	@$(BIN)/python -m venv --clear $(PEER)
+	@$(PEER)/bin/python -m pip -qq --disable-pip-version-check install secop-ophyd==0.19.3
+	@touch $@
 
 # Another PYTHON than that of the existing environment asks for a new one
 ifneq ($(PYTHON),)

@@ -1,0 +1,1 @@
+"""How fast is it? `make bench` and `make bench-quick` run this; see `__main__`."""
