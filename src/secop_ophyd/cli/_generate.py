@@ -15,7 +15,8 @@ async def generate(args: argparse.Namespace) -> int:
     """Write the class file of a node, or tell what would be written.
 
     :param args: `source`, `timeout`, `output`, `name`, `check` and `diff`.
-    :return: The exit code, 1 if a check finds that the file would change.
+    :return: The exit code, 1 if a check finds that the file would change; what has
+        become of the node is shown then.
     """
     description = await get_description(args.source, args.timeout)
     file = class_file(description, args.output, name=args.name)
@@ -36,6 +37,8 @@ async def generate(args: argparse.Namespace) -> int:
 def _check(file: ClassFile) -> int:
     if file.up_to_date:
         return 0
+    for change in file.changes:
+        show(str(change))
     complain(f"{file.path} {'is missing' if file.present is None else 'would change'}")
     return 1
 

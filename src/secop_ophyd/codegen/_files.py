@@ -5,14 +5,22 @@ from __future__ import annotations
 import ast
 import os
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from secop_ophyd.protocol import NodeDescription, parse_description
 
+from ._changes import Change, changes
 from ._render import CONSTANT, HEADER, render
 from ._text import is_object
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +30,13 @@ class ClassFile:
     :param path: Where it is.
     :param present: What is in it, None if there is no such file.
     :param source: What should be in it.
+    :param changes: What has become of the node since it was written into the file.
     """
 
     path: Path
     present: str | None
     source: str
+    changes: tuple[Change, ...] = ()
 
     @property
     def up_to_date(self) -> bool:
@@ -34,11 +44,23 @@ class ClassFile:
         return self.present == self.source
 
     def write(self) -> None:
-        """Write it in one step; an error leaves it as it was."""
+        """Write it in one step; an error leaves it as it was.
+
+        :raises FileExistsError: If somebody has written it since it was looked at.
+        """
+        if not self.try_to_write():
+            raise FileExistsError(f"{self.path} has changed meanwhile, try again")
+
+    def try_to_write(self) -> bool:
+        """Write it, unless somebody has done so since it was looked at."""
         # Through a link to what it points to: the link is the user's
         file = self.path.resolve()
         file.parent.mkdir(parents=True, exist_ok=True)
-        _replace(file, self.source)
+        with _locked(file.parent):
+            if _read(file) != self.present:
+                return False
+            _replace(file, self.source)
+        return True
 
 
 def check_file_name(name: str) -> str:
@@ -72,10 +94,12 @@ def class_file(
     :raises FileExistsError: If there is a file that was not generated.
     """
     file = (Path.cwd() if path is None else Path(path)) / check_file_name(name)
-    present = _read(file) if file.exists() else None
+    present = _read(file)
     nodes = {} if present is None else _descriptions(file, present)
+    known = nodes.get(description.equipment_id)
     source = render({**nodes, description.equipment_id: description})
-    return ClassFile(file, present, source)
+    found = () if known is None else tuple(changes(known, description))
+    return ClassFile(file, present, source, found)
 
 
 def write_class_file(
@@ -98,7 +122,8 @@ def write_class_file(
     :raises FileExistsError: If there is a file that was not generated.
     """
     file = class_file(description, path, name=name)
-    file.write()
+    while not file.try_to_write():  # another node has joined meanwhile
+        file = class_file(description, path, name=name)
     return file.path
 
 
@@ -109,12 +134,15 @@ def read_descriptions(file: str | os.PathLike[str]) -> dict[str, NodeDescription
     :return: The nodes by equipment_id.
     :raises FileExistsError: If the file was not generated.
     """
-    return _descriptions(Path(file), _read(Path(file)))
+    source = Path(file).read_text(encoding="utf-8", errors="replace")
+    return _descriptions(Path(file), source)
 
 
-def _read(file: Path) -> str:
+def _read(file: Path) -> str | None:
     try:
         return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
     except ValueError as error:
         raise _foreign(file, error) from None
 
@@ -148,6 +176,21 @@ def _literal(source: str) -> dict[str, Any]:
     if not is_object(reports) or not all(map(is_object, reports.values())):
         raise ValueError(f"{CONSTANT} is something else")
     return reports
+
+
+@contextmanager
+def _locked(folder: Path) -> Generator[None, None, None]:
+    """Let one at a time replace a file of a folder, as far as the system can."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # network file systems may not have it
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _replace(file: Path, source: str) -> None:

@@ -89,6 +89,14 @@ async def test_diff(run: Run, tmp_path: Path) -> None:
     assert '+    """Another one"""' in lines
     assert file.read_text() == source_of(CRYO)
     assert (await run("generate", new, "--diff", "--check")).code == 1
+    report["modules"]["cryo"]["accessibles"]["ramp"]["datainfo"]["unit"] = "K/s"
+    del report["modules"]["cryo"]["accessibles"]["mode"]
+    new.write_text(json.dumps(report))
+    code, out, err = await run("generate", new, "--check")
+    assert (code, err) == (1, f"secop-ophyd: {file} would change\n")
+    assert "cryo:ramp unit was 'K/min', is 'K/s'\n" in out
+    assert "cryo:mode is gone\n" in out
+    assert out.count("\n") == 3
 
 
 async def test_diff_of_what_is_missing(run: Run, tmp_path: Path) -> None:

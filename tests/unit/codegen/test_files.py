@@ -1,6 +1,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,40 @@ def test_line_ends_of_other_platforms_are_no_change(tmp_path, cryo):
     file = write_class_file(cryo, tmp_path)
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     assert class_file(cryo, tmp_path).up_to_date
+
+
+def test_a_file_that_somebody_else_has_written_meanwhile(tmp_path, cryo, demo):
+    slow = class_file(cryo, tmp_path)
+    fast = write_class_file(demo, tmp_path)
+    with pytest.raises(FileExistsError, match="has changed meanwhile"):
+        slow.write()
+    assert fast.read_text() == render(demo)
+    write_class_file(cryo, tmp_path)
+    assert read_descriptions(fast).keys() == {cryo.equipment_id, demo.equipment_id}
+
+
+WRITER = """
+import json, sys
+from secop_ophyd.codegen import write_class_file
+from secop_ophyd.protocol import parse_description
+
+sys.stdin.read()  # until all of them are here
+for i in range(12):
+    report = {"equipment_id": f"{sys.argv[1]}_{i}", "modules": {}}
+    write_class_file(parse_description(report))
+"""
+
+
+def test_nodes_that_join_at_the_same_time(tmp_path, cryo):
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, name], stdin=subprocess.PIPE, cwd=tmp_path
+        )
+        for name in ("a", "b")
+    ]
+    for writer in writers:
+        writer.stdin.close()
+    assert [writer.wait() for writer in writers] == [0, 0]
+    nodes = read_descriptions(tmp_path / "genNodeClass.py")
+    assert nodes.keys() == {f"{name}_{i}" for name in "ab" for i in range(12)}
+    assert files_in(tmp_path) == ["genNodeClass.py"]
