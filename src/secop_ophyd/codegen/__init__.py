@@ -19,7 +19,7 @@ from ._names import (
     module_names,
 )
 from ._render import CONSTANT, MADE_FROM, render
-from ._types import datatype_text, property_text
+from ._types import datatype_text, element_text, property_text
 
 __all__ = [
     # Files
@@ -45,5 +45,6 @@ __all__ = [
     # Types
     "BASE_CLASSES",
     "datatype_text",
+    "element_text",
     "property_text",
 ]

@@ -60,14 +60,21 @@ def _array_text(members: DataInfo, enum_class: str) -> str:
         case TupleInfo() | StructInfo():
             return "ndarray"
         case ArrayInfo():
-            return "ndarray" if _element(members) else "Any"
+            return "ndarray" if element_text(members) else "Any"
         case _:
-            element = _element(members)
+            element = element_text(members)
             return f"Array1D[{element}]" if element else "Any"
 
 
-def _element(info: DataInfo) -> str:
-    """Return the numpy type of numbers, in regular arrays too; else nothing."""
+def element_text(info: DataInfo) -> str:
+    """Return the numpy type of what is in an array that always is regular.
+
+    Arrays of texts are none: Tiled makes numpy arrays of them, which takes "1" for a
+    number, drops trailing NUL characters and cuts what is longer than the texts before.
+
+    :param info: The data type of the members of the array.
+    :return: The numpy type, as source; empty if the array is not regular.
+    """
     match info:
         case DoubleInfo() | ScaledInfo():
             return "np.float64"
@@ -76,7 +83,7 @@ def _element(info: DataInfo) -> str:
         case BoolInfo():
             return "np.bool_"
         case ArrayInfo() if info.minlen == info.maxlen:
-            return _element(info.members)
+            return element_text(info.members)
         case _:
             return ""
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from event_model import DataKey, Dtype, Limits, LimitsRange
 
+from secop_ophyd.codegen import element_text
 from secop_ophyd.protocol import (
     ArrayInfo,
     BlobInfo,
@@ -125,23 +126,9 @@ def is_plain(info: DataInfo) -> bool:
             # Arrays of varying length become lists in Tiled, with at most 63 bits
             return not info.elementtype.endswith("u8")
         case ArrayInfo():
-            return is_regular(info)
+            return bool(element_text(info.members))
         case _:
             return False
-
-
-def is_regular(info: ArrayInfo) -> bool:
-    """Tell whether an array always is a regular array of numbers or booleans.
-
-    Arrays of texts are none: Tiled makes numpy arrays of them, which takes "1" for a
-    number, drops trailing NUL characters and cuts what is longer than the texts before.
-    """
-    member = info.members
-    if isinstance(member, ArrayInfo):
-        return member.minlen == member.maxlen and is_regular(member)
-    if isinstance(member, IntInfo):
-        return fits_int64(member)
-    return isinstance(member, NumberInfo | BoolInfo)
 
 
 def fits_int64(info: IntInfo) -> bool:

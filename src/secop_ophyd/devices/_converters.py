@@ -16,17 +16,13 @@ import numpy as np
 from event_model import DataKey
 from ophyd_async.core import Array1D, StrictEnum, SubsetEnum, SupersetEnum
 
+from secop_ophyd.codegen import datatype_text
 from secop_ophyd.protocol import (
     ArrayInfo,
     BlobInfo,
-    BoolInfo,
     DataInfo,
-    DoubleInfo,
     EnumInfo,
     IntInfo,
-    MatrixInfo,
-    ScaledInfo,
-    StatusInfo,
     StringInfo,
     StructInfo,
     TupleInfo,
@@ -43,7 +39,6 @@ from ._columns import (
     describe_leaf,
     fits_int64,
     is_plain,
-    is_regular,
 )
 from ._enums import enum_class
 from ._structured import structured_array
@@ -165,10 +160,10 @@ class BlobConverter(Converter):
 class ArrayConverter(Converter):
     """For regular arrays of numbers and booleans."""
 
-    def __init__(self, info: DataInfo, datatype: Any, dtype: Any):
+    def __init__(self, info: DataInfo, datatype: Any):
         super().__init__(info, datatype)
-        self._dtype = dtype
         self._described = self.datakey("")
+        self._dtype: Any = self._described.get("dtype_numpy")
 
     def value(self, value: Any) -> np.ndarray[Any, Any]:
         try:
@@ -231,18 +226,20 @@ def _own(info: DataInfo, value: Any) -> Any:
             return copy.deepcopy(value)
 
 
-_SCALARS: dict[type[DataInfo], type] = {
-    DoubleInfo: float,
-    ScaledInfo: float,
-    BoolInfo: bool,
-    StringInfo: str,
+_DATATYPES: dict[str, Any] = {
+    "float": float,
+    "int": int,
+    "bool": bool,
+    "str": str,
+    "Array1D[np.uint8]": Array1D[np.uint8],
+    "Array1D[np.float64]": Array1D[np.float64],
+    "Array1D[np.int64]": Array1D[np.int64],
+    "Array1D[np.bool_]": Array1D[np.bool_],
+    "Sequence[str]": Sequence[str],
+    "ndarray": np.ndarray,
+    "Any": None,
 }
-_ELEMENTS: dict[type[DataInfo], type[np.generic]] = {
-    DoubleInfo: np.float64,
-    ScaledInfo: np.float64,
-    IntInfo: np.int64,
-    BoolInfo: np.bool_,
-}
+"""What annotations in class files stand for, which thus are what devices have."""
 
 
 def make_converter(info: DataInfo, datatype: Any = None, name: str = "") -> Converter:
@@ -264,7 +261,7 @@ def make_converter(info: DataInfo, datatype: Any = None, name: str = "") -> Conv
                 info, members, _enum_type(members, annotated, name)
             )
         case _:
-            converter = _make(info)
+            converter = _make(info, _DATATYPES[datatype_text(info)])
     if (
         datatype is None
         or datatype == converter.datatype
@@ -278,33 +275,22 @@ def make_converter(info: DataInfo, datatype: Any = None, name: str = "") -> Conv
     )
 
 
-def _make(info: DataInfo) -> Converter:
-    if scalar := _SCALARS.get(type(info)):
-        return PlainConverter(info, scalar)
+def _make(info: DataInfo, datatype: Any) -> Converter:
     match info:
+        case _ if datatype is None:
+            return ObjectConverter(info, None)
         case IntInfo():
-            return IntConverter(info, int)
-        case StatusInfo() | TupleInfo() | StructInfo():
-            return StructuredConverter(info, np.ndarray)
+            return IntConverter(info, datatype)
+        case TupleInfo() | StructInfo() | ArrayInfo(members=TupleInfo() | StructInfo()):
+            return StructuredConverter(info, datatype)
         case BlobInfo():
-            return BlobConverter(info, Array1D[np.uint8])
-        case MatrixInfo():
-            return PlainConverter(info, np.ndarray)
-        case ArrayInfo(members=TupleInfo() | StructInfo()):
-            return StructuredConverter(info, np.ndarray)
+            return BlobConverter(info, datatype)
         case ArrayInfo(members=StringInfo()):
-            return TextsConverter(info, Sequence[str])
-        case ArrayInfo() if is_regular(info):
-            element = info.members
-            while isinstance(element, ArrayInfo):
-                element = element.members
-            if dtype := _ELEMENTS.get(type(element)):
-                flat = element is info.members
-                datatype = Array1D[dtype] if flat else np.ndarray  # type: ignore[valid-type]
-                return ArrayConverter(info, datatype, dtype)
-            return ObjectConverter(info, None)
+            return TextsConverter(info, datatype)
+        case ArrayInfo():
+            return ArrayConverter(info, datatype)
         case _:
-            return ObjectConverter(info, None)
+            return PlainConverter(info, datatype)
 
 
 def _is_array_of(annotated: Any, found: Any) -> bool:
