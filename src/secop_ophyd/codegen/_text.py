@@ -133,7 +133,9 @@ def bracketed(lead: str, text: str, indent: int, tail: str = "") -> list[str]:
     if width(joined) <= WIDTH:
         inner = [joined]
     else:
-        inner = [x for item in items for x in bracketed("", item, indent + 4, ",")]
+        # A comma after a single one would make a tuple of it
+        comma = "," if len(items) > 1 else ""
+        inner = [x for item in items for x in bracketed("", item, indent + 4, comma)]
     return [f"{' ' * indent}{lead}{head}[", *inner, f"{' ' * indent}]{tail}"]
 
 

@@ -342,3 +342,19 @@ def test_comments_are_behind_or_above():
         "    c: A[SignalR[float], ParamT()]  # Unit: (%)\n"
         "    d: A[SignalR[float], ParamT()]\n"
     ) in source
+
+
+def test_long_types_are_wrapped_as_they_are():
+    """One that is too long for a line must not become a tuple of one."""
+    mode = enum("a")
+    pair = {"type": "tuple", "members": [DOUBLE, mode, mode, mode]}
+    pairs = {"type": "array", "members": pair, "maxlen": 3}
+    member = "m" * 30
+    found = struct(member, "other", **{member: pairs, "other": pair})
+    source = render(node(m=module(c=command(found, found), d=command(pairs, pairs))))
+    assert max(map(len, source.split("\n"))) <= 88
+    namespace = {"__name__": "generated"}
+    exec(compile(source, "generated", "exec"), namespace)
+    enums = (f"M_C_Arg_{member.title()}_{i}_Enum | str" for i in (1, 2, 3))
+    wrapped = f"NotRequired[list[tuple[float, {', '.join(enums)}]]]"
+    assert annotations(source, "M_C_Arg")[member] == wrapped
