@@ -22,6 +22,7 @@ from secop_ophyd.codegen import (
 from secop_ophyd.codegen._text import storable
 from secop_ophyd.protocol import EnumInfo, parse_description
 
+from ..protocol.strategies import datainfos
 from .hostile import HOSTILE, node
 
 
@@ -34,10 +35,9 @@ def names_called(tree: ast.AST) -> set[str]:
 
 
 def check(source: str) -> ast.Module:
-    """Check that source declares things and does nothing else."""
+    """Check that source declares things and does nothing else, and can be run."""
     source.encode()
     tree = ast.parse(source)
-    compile(tree, "generated", "exec")
     assert names_called(tree) <= {"ParamT", "PropT", "TypedDict"}
     assert {type(statement) for statement in tree.body} <= {
         ast.ImportFrom,
@@ -60,6 +60,7 @@ def check(source: str) -> ast.Module:
     names = [s.name for s in tree.body if isinstance(s, ast.ClassDef)]
     assert len(set(names)) == len(names)
     assert not any(map(keyword.iskeyword, names))
+    exec(compile(tree, "generated", "exec"), {"__name__": "generated"})
     return tree
 
 
@@ -77,7 +78,6 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=120)
 PUNCTUATION = st.text(st.sampled_from("\"'\\\n\r #>{}ax"), max_size=120)
 
 
-@settings(max_examples=200, deadline=None)
 @given(ANY_TEXT | PUNCTUATION)
 def test_random_text_anywhere(text: str):
     tree = check(render(parse_description(node(text))))
@@ -95,7 +95,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(JSON, st.text().filter(lambda key: key != "equipment_id"))
 def test_random_json_as_any_property_or_datainfo(value: Any, key: str):
     report = {
@@ -151,15 +150,39 @@ def test_all_hostile_nodes_in_one_file_pass_ruff(tmp_path: Path):
         for i, text in enumerate(HOSTILE)
         if len(text) < 64 and all(ord(c) < 0xD800 or ord(c) > 0xE000 for c in text)
     }
-    file = tmp_path / "hostile.py"
-    file.write_text(render(nodes), encoding="utf-8")
+    check_with_ruff(render(nodes), tmp_path, "--extend-select=E501,W291,PLE")
+
+
+def check_with_ruff(source: str, folder: Path, *options: str) -> None:
+    file = folder / "hostile.py"
+    file.write_text(source, encoding="utf-8")
     before = ast.dump(ast.parse(file.read_text(encoding="utf-8")))
     ruff = [sys.executable, "-m", "ruff"]
-    rules = ["--isolated", "--extend-select=E501,W291,PLE", str(file)]
+    rules = ["--isolated", *options, str(file)]
     done = subprocess.run([*ruff, "check", *rules], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     subprocess.run([*ruff, "format", "--isolated", "-q", str(file)], check=True)
     assert ast.dump(ast.parse(file.read_text(encoding="utf-8"))) == before
+
+
+SOME_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=120)
+
+
+# Each example is a large file, since it takes a while to start the tools
+@settings(max_examples=5)
+@given(st.lists(st.tuples(SOME_TEXT, datainfos, datainfos), min_size=30, max_size=30))
+def test_random_types_pass_ruff(
+    tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, Any, Any]]
+):
+    accessibles: dict[str, Any] = {}
+    for i, (text, one, other) in enumerate(found):
+        accessibles[f"p{i}"] = {"description": text, "datainfo": one}
+        do = {"type": "command", "argument": one, "result": other}
+        accessibles[f"c{i}"] = {"description": text, "datainfo": do}
+    report = {"equipment_id": "x", "modules": {"m": {"accessibles": accessibles}}}
+    source = render(parse_description(report))
+    check(source)
+    check_with_ruff(source, tmp_path_factory.mktemp("random"))
 
 
 def nested(depth: int, kind: type[Any] = list) -> Any:
