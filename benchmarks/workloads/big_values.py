@@ -164,7 +164,7 @@ def _elements(datainfo: dict[str, Any], data: list[Any]) -> Any:
         case "int":
             return np.array(data, "i8")
         case "scaled":
-            return np.array(data) * datainfo["scale"]
+            return np.array(data) / round(1 / datainfo["scale"])  # exact
         case "bool":
             return np.array(data, "?")
         case "tuple":
