@@ -93,6 +93,8 @@ class Connection(asyncio.Protocol):
         # Not sent while one with the same answer is late
         self._held: dict[tuple[str, str], deque[Request]] = {}
         self._on_wire = 0
+        # What goes out together with others at the end of this turn of the event loop
+        self._joined: list[bytes] | None = None
         # Ready to be sent, but the window is full
         self._ready: deque[Request] = deque()
         # Per module, the first one is ready or sent
@@ -176,7 +178,18 @@ class Connection(asyncio.Protocol):
             return
         if self._log.isEnabledFor(logging.DEBUG):
             self._log.debug("%s > %s", self._name, _shown(line))
+        if self._joined is not None:
+            self._joined.append(line)
+            return
+        # One request alone does not wait; each call of the system takes its time
         self._transport.write(line)
+        self._joined = []
+        self._loop.call_soon(self._send_joined)
+
+    def _send_joined(self) -> None:
+        lines, self._joined = self._joined, None
+        if lines and self._transport is not None:
+            self._transport.write(b"".join(lines))
 
     def _next_write(self, request: Request) -> None:
         queue = self._writes.get(request.module)

@@ -7,6 +7,7 @@ SECoP 1.0 "Message structure", 2.0 messages.rst: a message is one line of
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ._errors import InvalidMessage, ProtocolError
@@ -50,6 +51,7 @@ def parse_message(line: bytes) -> Message:
     )
 
 
+@lru_cache(1024)
 def _token(text: str) -> bytes:
     # A blank or a line break would make another message of it
     if not re.fullmatch(r"[!-~]*", text):

@@ -4,9 +4,11 @@ Values prove that no reply is given to the wrong request.
 """
 
 import asyncio
+import logging
 
 import pytest
 
+from secop_ophyd.client import Connection
 from secop_ophyd.protocol import ConnectionLost, HardwareError, RequestTimeout
 
 from .conftest import until
@@ -535,3 +537,43 @@ async def test_read_behind_a_full_window_does_not_blame_a_change(node, connect):
     await wire.requests(2)
     wire.send("changed cryo:ramp [1,{}]")
     await spawned[0]
+
+
+# What is written to the socket
+
+
+class Written:
+    """The transport of a connection, which keeps what is written."""
+
+    def __init__(self):
+        self.writes: list[bytes] = []
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def abort(self) -> None:
+        pass
+
+
+async def test_requests_of_one_turn_of_the_loop_go_out_together():
+    log = logging.getLogger("test")
+    connection = Connection(
+        "node", log, lambda m: None, lambda *_: None, 64, 1000, lambda: 1.0
+    )
+    wire = Written()
+    connection.connection_made(wire)
+    waiting = [connection.request("read", f"m:{x}", timeout=None) for x in "abc"]
+    assert wire.writes == [b"read m:a\n"], "the first one does not wait"
+    await asyncio.sleep(0)
+    assert wire.writes[1:] == [b"read m:b\nread m:c\n"]
+    waiting.append(connection.request("read", "m:d", timeout=None))
+    assert wire.writes[2:] == [b"read m:d\n"]
+    waiting.append(connection.request("read", "m:e", timeout=None))
+    connection.connection_lost(None)
+    await asyncio.sleep(0)
+    assert wire.writes[3:] == [], "nothing is written after the end"
+    for future in waiting:
+        assert isinstance(future.exception(), ConnectionLost)
