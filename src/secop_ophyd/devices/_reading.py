@@ -35,5 +35,8 @@ class SignalReading(dict[str, Any]):
             raise self.error.with_traceback(None)
         raise KeyError(key)
 
+    # What ophyd-async formats at each update, whether it is logged or not
+    __str__ = object.__repr__
+
     def __repr__(self) -> str:
         return f"<reading of {self.get('timestamp')}>"

@@ -138,15 +138,14 @@ class NumberInfo(DataInfo):
         return complaint(self._check_limits, value)
 
     def _check_limits(self, value: float) -> None:
-        unit = f" {self.unit}" if self.unit else ""
         if self.min is not None and value < self.min:
-            raise RangeError(
-                f"{show(value)}{unit} is below the minimum {self.min}{unit}"
-            )
+            raise self._outside(value, "below the minimum", self.min)
         if self.max is not None and value > self.max:
-            raise RangeError(
-                f"{show(value)}{unit} is above the maximum {self.max}{unit}"
-            )
+            raise self._outside(value, "above the maximum", self.max)
+
+    def _outside(self, value: float, where: str, limit: float) -> RangeError:
+        unit = f" {self.unit}" if self.unit else ""
+        return RangeError(f"{show(value)}{unit} is {where} {limit}{unit}")
 
     def _finite(self, value: Any) -> float:
         value = plain(value)

@@ -27,13 +27,14 @@ class DataReport(NamedTuple):
 
 
 def _number(value: Any) -> float | None:
-    if not is_number(value):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    if type(value) is not float:  # as nearly all are
+        if not is_number(value):
+            return None
+        try:
+            value = float(value)
+        except OverflowError:
+            return None
+    return value if math.isfinite(value) else None
 
 
 def parse_data_report(data: Any) -> DataReport:
@@ -45,7 +46,7 @@ def parse_data_report(data: Any) -> DataReport:
     if not is_list(data):
         # A few nodes leave out the qualifiers together with the brackets
         return DataReport(data)
-    value, qualifiers, *_ = [*data, None, None]
+    value, qualifiers = data if len(data) == 2 else [*data, None, None][:2]
     if not data or not (qualifiers is None or is_object(qualifiers)):
         raise InvalidMessage(f"not a data report: {show(data)}")
     if not qualifiers:
