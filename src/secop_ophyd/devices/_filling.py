@@ -6,7 +6,7 @@ others twice, so they are kept here and bound anew at each connect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from ophyd_async.core import (
     Device,
     DeviceConnector,
     DeviceFiller,
+    DeviceMock,
     NotConnectedError,
     Signal,
     SignalR,
@@ -25,6 +26,7 @@ from ophyd_async.core import (
     set_mock_precision,
     set_mock_units,
     set_mock_value,
+    wait_for_connection,
 )
 
 from secop_ophyd.protocol import MISSING, CommandDescription
@@ -75,6 +77,7 @@ class FillingConnector(DeviceConnector):
         self._private: frozenset[str] = frozenset()
         # Attributes that the node has something for, at the last connect
         self._bound: set[str] = set()
+        self._was_mocked = False
         # What was made for a node, by attribute
         self._backends: dict[str, SecopSignalBackend] = {}
         self._commands: dict[str, SecopCommandBackend] = {}
@@ -126,6 +129,33 @@ class FillingConnector(DeviceConnector):
     def _child_connector(self) -> DeviceConnector:
         """Make the connector of a device that a class annotates."""
         return DeviceConnector()
+
+    async def connect_mock(self, device: Device, mock: DeviceMock[Any]) -> None:
+        self._was_mocked = True
+        await super().connect_mock(device, mock)
+
+    async def connect_others(self, device: Device, timeout: float) -> None:
+        """Connect the children that are not the node's, such as those of a subclass.
+
+        What the node has is connected when it is bound. To do it by ophyd-async's way,
+        with a task for each signal, takes as long as all the rest.
+
+        :param device: The device.
+        :param timeout: Seconds for it.
+        :raises NotConnectedError: If one of them cannot be connected.
+        """
+        if self._was_mocked:  # and so is all that it has
+            self._was_mocked = False
+            await DeviceConnector.connect_real(self, device, timeout, True)
+            return
+        others: dict[str, Coroutine[Any, Any, None]] = {}
+        for name, child in device.children():
+            connector = getattr(child, "connector", None)
+            if name not in self._bound:
+                others[name] = child.connect(timeout=timeout, force_reconnect=True)
+            elif isinstance(connector, FillingConnector):
+                others[name] = connector.connect_others(child, timeout)
+        await wait_for_connection(**others)
 
     @property
     def filler(self) -> DeviceFiller[Any, Any, Any]:

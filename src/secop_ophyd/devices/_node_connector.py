@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -177,7 +179,7 @@ class NodeConnector(FillingConnector):
             client = await self._connect_client(timeout)
             self._make_devices(device, client)
             rest = max(deadline - time.monotonic(), 0.0)
-            await DeviceConnector.connect_real(self, device, rest, True)
+            await self.connect_others(device, rest)
         except BaseException:
             if not comes_back:  # by itself, when the node does
                 await self.disconnect()
@@ -294,11 +296,28 @@ class NodeConnector(FillingConnector):
     def _make_devices(self, device: Device, client: SecopClient) -> None:
         place = str(self.address)
         stale = check_made_from(type(device), client.description, place)
-        problems = self._fill(device, client)
+        with no_collection(), self._unnamed(device):
+            problems = self._fill(device, client)
         equipment_id = client.description.equipment_id or place
         device.set_name(device_name(self._prefix + (self._name or equipment_id)))
         self._report(problems + self._long_keys())
         self._report_changes(device, stale)
+
+    @contextlib.contextmanager
+    def _unnamed(self, device: Device) -> Generator[None, None, None]:
+        """Let a device that gets its modules have no name; it gets one afterwards.
+
+        With a name, all modules would be named again for each one that is added.
+        """
+        given = "" if self._modules else device.name
+        if given:
+            device.set_name("")
+        try:
+            yield
+        except BaseException:
+            if given:
+                device.set_name(given)
+            raise
 
     def _fill(self, device: Device, client: SecopClient) -> list[Problem]:
         description = client.description
@@ -462,6 +481,21 @@ class NodeConnector(FillingConnector):
             await asyncio.gather(
                 *(m.connector.trigger() for m in modules if hasattr(m, "trigger"))
             )
+
+
+@contextlib.contextmanager
+def no_collection() -> Generator[None, None, None]:
+    """Do not look for garbage while a big tree of devices is made.
+
+    There is none, and the collector takes longer than all the rest.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -1,6 +1,7 @@
 """Connecting, again and again, and what is left when a device is gone."""
 
 import asyncio
+import gc
 import logging
 import math
 import os
@@ -8,7 +9,7 @@ import threading
 
 import pytest
 from bluesky.plan_stubs import rd
-from ophyd_async.core import NotConnectedError, init_devices
+from ophyd_async.core import Device, NotConnectedError, init_devices
 
 from secop_ophyd.client import ConnectionState
 from secop_ophyd.devices import (
@@ -462,3 +463,75 @@ async def test_options_of_a_module_that_is_not_there(serve, connect):
     device = await connect(fake, options=options)
     (problem,) = device.problems
     assert str(problem) == "cyro: is no module, but there are options"
+
+
+# Large nodes, and what a subclass adds
+
+
+async def test_modules_are_not_named_again_for_each_one_that_is_added(
+    serve, monkeypatch
+):
+    fake = await serve(report(**{f"m{i}": readable() for i in range(30)}))
+    named = []
+    set_name = SECoPReadableDevice.set_name
+
+    def count(self, name, **options):
+        named.append(name)
+        set_name(self, name, **options)
+
+    monkeypatch.setattr(SECoPReadableDevice, "set_name", count)
+    node = SECoPNodeDevice(fake.uri, name="lab")
+    await node.connect()
+    assert node.m29.value.name == "lab-m29"
+    assert node.m29.status.name == "lab-m29-status"
+    assert named.count("lab-m0") == 1
+    await node.disconnect()
+
+
+async def test_a_name_outlives_a_node_that_does_not_fit(fake):
+    class Wrong(SECoPNodeDevice):
+        missing: SECoPReadableDevice
+
+    node = Wrong(fake.uri, name="lab")
+    with pytest.raises(NotConnectedError, match="missing"):
+        await node.connect()
+    assert node.name == "lab"
+    assert node.missing.name == "lab-missing"
+
+
+class Added(Device):
+    """A child that is not the node's."""
+
+    connects = 0
+
+    async def connect(self, mock=False, timeout=1.0, force_reconnect=False):
+        self.connects += 1
+
+
+async def test_what_a_subclass_adds_is_connected(fake):
+    class Extended(SECoPNodeDevice):
+        def __init__(self, uri):
+            super().__init__(uri)
+            self.added = Added()
+
+    node = Extended(fake.uri)
+    await node.connect()
+    assert node.added.connects == 1
+    await node.disconnect()
+    await node.connect(force_reconnect=True)
+    assert node.added.connects == 2
+    await node.disconnect()
+
+
+async def test_garbage_is_collected_as_before(fake):
+    node = SECoPNodeDevice(fake.uri)
+    await node.connect()
+    assert gc.isenabled()
+    await node.disconnect()
+    gc.disable()
+    try:
+        await node.connect(force_reconnect=True)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        await node.disconnect()
