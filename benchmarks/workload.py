@@ -123,6 +123,7 @@ class Run:
         """
         device = self.side.device(self.nodes[number].uri)
         self._devices.append(device)
+        device.set_name(f"lab{number}")  # as `init_devices` does before it connects
         await device.connect(timeout=300)
         return device
 
