@@ -192,7 +192,7 @@ add_plan("scan_1000", scan, 2, 1000, 60)
 add_plan("mv", move, 2, 500, 50)
 add(
     "move_instant",
-    partial(move_again_and_again, moves=1000, peer=100, drive=0),
+    partial(move_again_and_again, moves=1000, peer=50, drive=0),
     node=Modules(3),
     repeat=3,
     quick=True,

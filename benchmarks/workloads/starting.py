@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,9 @@ def generate(run: Run, node: Modules) -> None:
     with prepare(node).open() as file:
         text = next(line[2:] for line in file if line.startswith("D "))
     folder = tempfile.mkdtemp()
-    generator = _generate_peer if run.is_peer else _generate_ours
+    write = _writer_of_peer() if run.is_peer else _writer_of_ours()
     with Stopwatch() as watch:
-        generator(json.loads(text), folder)
+        write(json.loads(text), folder)
     watch.record(run)
     [path] = (p for p in Path(folder).glob("*.py") if p.name != "__init__.py")
     source = path.read_text()
@@ -116,23 +117,29 @@ def generate(run: Run, node: Modules) -> None:
     shutil.rmtree(folder)
 
 
-def _generate_ours(description: Any, folder: str) -> None:
+def _writer_of_ours() -> Callable[[Any, str], None]:
     from secop_ophyd.codegen import write_class_file
     from secop_ophyd.protocol import parse_description
 
-    write_class_file(parse_description(description), folder)
+    def write(description: Any, folder: str) -> None:
+        write_class_file(parse_description(description), folder)
+
+    return write
 
 
-def _generate_peer(description: Any, folder: str) -> None:
+def _writer_of_peer() -> Callable[[Any, str], None]:
     from secop_ophyd.GenNodeCode import GenNodeCode
 
     class Quiet:
         def __getattr__(self, name: str) -> Any:
             return lambda *args, **kwargs: None
 
-    generator = GenNodeCode(path=folder, log=Quiet())
-    generator.from_json_describe(description)
-    generator.write_gen_node_class_file()
+    def write(description: Any, folder: str) -> None:
+        generator = GenNodeCode(path=folder, log=Quiet())
+        generator.from_json_describe(description)
+        generator.write_gen_node_class_file()
+
+    return write
 
 
 def import_client(run: Run) -> None:
