@@ -3,6 +3,7 @@
 #   make test PYTHON=python3.12        choose the interpreter
 #   make test ARGS="-k scan -x"        options for pytest
 #   make demo ARGS=--help              options for the demo
+#   make chaos ARGS="--seed 7"         a schedule again that has failed
 
 PYTHON ?=
 ARGS   ?=
@@ -25,6 +26,7 @@ USABLE  := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info
 PEER := build/bench-peer
 
 .PHONY: help demo test soak bench bench-quick lint format docs check clean
+.PHONY: help demo test soak chaos lint format docs check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +35,7 @@ help:
 	@echo "make soak    many runs, after which nothing may be left"
 	@echo "make bench   how fast it is, beside others: half an hour, needs a C compiler"
 	@echo "make bench-quick  in a minute, whether it is much slower than it was"
+	@echo "make chaos   thousands of schedules of what can go wrong, 5 minutes"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"
 	@echo "make docs    documentation, in build/html"
@@ -53,6 +56,8 @@ bench: $(VENV)/.dev build/bench/fast_node $(PEER)/.installed
 
 bench-quick: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
+chaos: $(VENV)/.dev
+	@$(BIN)/python tests/chaos/chaos.py $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/python -m ruff check .
