@@ -27,6 +27,7 @@ PEER := build/bench-peer
 
 .PHONY: help demo test soak bench bench-quick lint format docs check clean
 .PHONY: help demo test soak chaos lint format docs check clean
+.PHONY: help demo test soak chaos fuzz lint format docs check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -36,6 +37,7 @@ help:
 	@echo "make bench   how fast it is, beside others: half an hour, needs a C compiler"
 	@echo "make bench-quick  in a minute, whether it is much slower than it was"
 	@echo "make chaos   thousands of schedules of what can go wrong, 5 minutes"
+	@echo "make fuzz    half a million damaged messages, 10 minutes"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"
 	@echo "make docs    documentation, in build/html"
@@ -58,6 +60,10 @@ bench-quick: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
 chaos: $(VENV)/.dev
 	@$(BIN)/python tests/chaos/chaos.py $(ARGS)
+
+fuzz: $(VENV)/.dev
+	@FUZZ_BLOCKS=2500 HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest \
+	  tests/unit/protocol/test_fuzz.py --timeout 1200 -q $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/python -m ruff check .

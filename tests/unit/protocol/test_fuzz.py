@@ -3,6 +3,8 @@
 import copy
 import functools
 import json
+import os
+from random import Random
 
 import pytest
 from hypothesis import example, given
@@ -30,9 +32,11 @@ from secop_ophyd.protocol import (
     parse_identity,
     parse_message,
     parse_status_datainfo,
+    random_value,
 )
 
 from .conftest import DATA, DESCRIPTIONS
+from .mutator import in_pieces, mutate
 from .strategies import datainfos, jsons, wire_values
 
 SAMPLES = [
@@ -307,3 +311,64 @@ def test_descriptions_with_damaged_bytes(name, data):
         )
     value = run(decode, bytes(line))
     look_around(run(parse_description, value))
+
+
+BLOCKS = int(os.environ.get("FUZZ_BLOCKS", "8"))
+INPUTS = 200  # of a block
+
+
+@functools.cache
+def good_lines():
+    """What nodes send: their descriptions, and a value of each parameter."""
+    lines = list(MESSAGES)
+    for name in DESCRIPTIONS:
+        raw, random = recorded(name), Random(name)
+        # There is one of them for many values, and more of it can be damaged
+        lines += 20 * [b"describing . " + encode(raw) + b"\n"]
+        for parameter in parse_description(raw).parameters():
+            info = parameter.datainfo
+            value = info.to_json(random_value(info, random))
+            data = encode([value, {"t": 1.5e9, "e": 0.1}])
+            lines.append(b"update %s %s\n" % (parameter.specifier.encode(), data))
+    return lines
+
+
+@functools.cache
+def known_parameters():
+    """The parameters that values can be of."""
+    found = [parse_description(recorded(name)).parameters() for name in DESCRIPTIONS]
+    return {p.specifier: p.datainfo for parameters in found for p in parameters}
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_mutated_bytes(block):
+    """`make fuzz` has many more of them; a failure is named by its seed."""
+    known = known_parameters()
+    for seed in range(block * INPUTS, (block + 1) * INPUTS):
+        random = Random(seed)
+        stream = mutate(good_lines(), random) + b"\n"
+        try:
+            buffer, lines = LineBuffer(max_line=2**20), []
+            for piece in in_pieces(stream, random):
+                lines += run(buffer.feed, piece) or []
+            for line in lines:
+                read_line(line, known)
+        except Exception as error:
+            error.add_note(f"seed {seed}: {stream[:2000]!r}")
+            raise
+
+
+def read_line(line, known):
+    """All that a client does with a line."""
+    run(parse_identity, line)
+    message = run(parse_message, line)
+    value = run(message.value)
+    if message.action == "describing" or message.data.startswith(b'{"modules"'):
+        # As the client does: a number in it may be too large
+        value = run(functools.partial(decode, exact=False), message.data)
+        look_around(run(parse_description, value))
+    report = run(parse_data_report, value)
+    str(make_error(parse_error_report(value), "node: m:p"))
+    infos = [known[message.specifier]] if message.specifier in known else INFOS
+    for info in infos:
+        convert(info, value if report is None else report.value)
