@@ -28,6 +28,7 @@ PEER := build/bench-peer
 .PHONY: help demo test soak bench bench-quick lint format docs check clean
 .PHONY: help demo test soak chaos lint format docs check clean
 .PHONY: help demo test soak chaos fuzz lint format docs check clean
+.PHONY: help demo test soak soak-connection chaos fuzz reliability lint format docs check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -38,6 +39,8 @@ help:
 	@echo "make bench-quick  in a minute, whether it is much slower than it was"
 	@echo "make chaos   thousands of schedules of what can go wrong, 5 minutes"
 	@echo "make fuzz    half a million damaged messages, 10 minutes"
+	@echo "make soak-connection  10 000 values each second and 50 losses, 10 minutes"
+	@echo "make reliability      the figures of these three, 25 minutes"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"
 	@echo "make docs    documentation, in build/html"
@@ -58,6 +61,12 @@ bench: $(VENV)/.dev build/bench/fast_node $(PEER)/.installed
 
 bench-quick: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
+soak-connection: $(VENV)/.dev
+	@$(BIN)/python tests/chaos/soak.py $(ARGS)
+
+reliability: $(VENV)/.dev
+	@$(BIN)/python tests/chaos/reliability.py $(ARGS)
+
 chaos: $(VENV)/.dev
 	@$(BIN)/python tests/chaos/chaos.py $(ARGS)
 
