@@ -29,7 +29,7 @@ from ophyd_async.core import (
     wait_for_connection,
 )
 
-from secop_ophyd.protocol import MISSING, CommandDescription
+from secop_ophyd.protocol import MISSING, CommandDescription, shorten
 
 from ._backend import SecopSignalBackend
 from ._commands import SecopCommandBackend, command_type
@@ -313,7 +313,7 @@ class FillingConnector(DeviceConnector):
 
             def source(datatype: Any, name: str = name) -> Source:
                 made = PropertySource(
-                    f"{uri}/{name}",
+                    f"{uri}/{shorten(name)}",
                     properties[name],
                     timestamp,
                     datatype,

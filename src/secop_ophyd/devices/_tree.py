@@ -125,7 +125,7 @@ def module_tree(
         tree = _tree(_title(name, kind, "", False, ""))
         tree.add(_unknown())
         return tree
-    uri = f"secop://{info.client.address}/{info.name}"
+    uri = f"secop://{info.client.address}/{shorten(info.name)}"
     tree = _tree(_title(name, kind, uri, info.client.connected, _about(info)))
     _add_accessibles(tree, info, read_only)
     _add_problems(tree, (p for p in problems if p.module == info.name))
@@ -173,14 +173,14 @@ def _add_problems(tree: Tree, problems: Iterable[Problem]) -> None:
 def _add_accessibles(tree: Tree, info: ModuleInfo, read_only: bool) -> None:
     names, client = info.names, info.client
     for name, parameter in info.description.parameters.items():
-        attribute = names.parameters[name]
+        attribute = shorten(names.parameters[name])
 
         def row(p: ParameterDescription = parameter, a: str = attribute) -> Text:
             return _parameter(client, a, p, read_only)
 
         tree.add(_guarded(attribute, row))
     for name, command in info.description.commands.items():
-        attribute = names.commands[name]
+        attribute = shorten(names.commands[name])
 
         def call(c: CommandDescription = command, a: str = attribute) -> Text:
             return _command(a, c)
