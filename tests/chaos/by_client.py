@@ -15,11 +15,16 @@ from nodes import COUNTERS
 from oracle import Oracle
 
 from secop_ophyd.client import ClientOptions, ConnectionState, Reading, SecopClient
-from secop_ophyd.protocol import ConnectionLost, DescriptionChanged, SecopError
+from secop_ophyd.protocol import (
+    CannotConnect,
+    ConnectionLost,
+    DescriptionChanged,
+    SecopError,
+)
 
-TIMEOUT = 0.25  # s, of a request
+TIMEOUT = 0.5  # s, of a request
 LATE = 2.0  # s, by which a request may be late as the computer is busy
-BACK_WITHIN = 15.0  # s, until all works again
+BACK_WITHIN = 30.0  # s, until all works again
 BLOCKED = "force_reconnect=True"
 
 
@@ -58,6 +63,12 @@ class User:
         self._lacking = "a connection"
         self.is_exact = True
         """Whether a reply can only be that to its own request."""
+
+    async def connect(self) -> None:
+        async with asyncio.timeout(BACK_WITHIN):
+            while not self.client.connected:
+                with contextlib.suppress(CannotConnect):
+                    await self.client.connect()
 
     # Listening
 

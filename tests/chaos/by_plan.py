@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 import time
@@ -14,6 +15,7 @@ import bluesky.plan_stubs as bps
 from bluesky.run_engine import RunEngine
 from bluesky.utils import FailedStatus
 from by_client import BACK_WITHIN, BLOCKED, TIMEOUT
+from ophyd_async.core import NotConnectedError
 from oracle import Oracle
 
 from secop_ophyd.client import ConnectionState
@@ -65,7 +67,10 @@ class PlanUser:
         engine.do(self._connect)
 
     async def _connect(self) -> None:
-        await self.node.connect(timeout=5)
+        async with asyncio.timeout(BACK_WITHIN):
+            while not self.node.connected:
+                with contextlib.suppress(NotConnectedError):
+                    await self.node.connect()
         self.node.client.on_state(self._state_changed)
 
     def _state_changed(self, state: ConnectionState) -> None:

@@ -34,8 +34,8 @@ from schedule import draw, suffer
 
 from secop_ophyd.testing import ChaosProxy
 
-AT_ONCE = 8  # schedules of clients in one process
-LONGEST = 40.0  # s, of a schedule; more is a hang
+AT_ONCE = 10  # schedules of clients in one process
+LONGEST = 90.0  # s, of a schedule; more is a hang
 FRAPPY_SHARE = 0.04
 PLAN_SHARE = 0.15
 
@@ -127,7 +127,7 @@ async def by_client(seed: int) -> Outcome:
             proxy = schedule.proxy
             user = User(proxy.uri, schedule.node, oracle, Random(seed))
             user.is_exact = all(x.kind != "duplicate" for x in schedule.steps)
-            await user.client.connect(5)
+            await user.connect()
             user.listen()
             tasks = user.tasks()
             try:

@@ -106,7 +106,7 @@ async def suffer(steps: list[Step], proxy: ChaosProxy, node: Any) -> Counter[str
                 await proxy.cut(**step.arguments)
             case "freeze":
                 proxy.freeze()
-                await asyncio.sleep(step.seconds * 5)
+                await asyncio.sleep(step.seconds * 8)
                 proxy.thaw()
             case "refuse" | "accept_and_close":
                 getattr(proxy, step.kind)()
@@ -116,7 +116,7 @@ async def suffer(steps: list[Step], proxy: ChaosProxy, node: Any) -> Counter[str
             case "pause":
                 node.pause()
                 counts["pause of the node"] += 1
-                await asyncio.sleep(step.seconds * 5)
+                await asyncio.sleep(step.seconds * 8)
                 node.resume()
             case "restart" | "restart as another":
                 counts[step.kind] += 1
