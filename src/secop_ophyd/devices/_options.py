@@ -91,6 +91,7 @@ class NodeOptions:
 
     def __post_init__(self) -> None:
         _check_seconds("timeout", self.timeout)
+        _check_seconds("max_silence", self.max_silence)
         if self.window < 1:
             raise ValueError(f"window must be at least 1, not {self.window}")
 

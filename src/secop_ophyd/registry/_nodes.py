@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 from bluesky.run_engine import call_in_bluesky_event_loop, in_bluesky_event_loop
 from ophyd_async.core import NotConnectedError
 
+from secop_ophyd.client import load_description
 from secop_ophyd.devices import NodeOptions, SECoPNodeDevice
 from secop_ophyd.protocol import device_name, parse_address
 
@@ -44,16 +45,20 @@ class _Declaration(NodeOptions):
     )
     loglevel: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     logdir: str | None = None
+    # A file beside the one that declares the node, or a path from there
+    description: str | None = None
 
-    def device(self, name: str) -> SECoPNodeDevice:
-        names = [f.name for f in fields(NodeOptions)]
+    def device(self, name: str, folder: Path) -> SECoPNodeDevice:
+        options = {f.name: getattr(self, f.name) for f in fields(NodeOptions)}
+        if self.description is not None:
+            options["description"] = load_description(folder / self.description)
         return _import_class(self.class_)(
             self.uri,
             self.prefix,
             name,
             self.loglevel,
             self.logdir,
-            options=NodeOptions(**{n: getattr(self, n) for n in names}),
+            options=NodeOptions(**options),
         )
 
 
@@ -169,6 +174,9 @@ def load_nodes(
     A node that is not there does not keep the others from work: a warning tells, and
     `RE(ensure_connected(nodes.sample))` connects it later.
 
+    The `description` of a node is a path from where the file is. With it, the devices
+    are there while the node is not, and it comes up by itself.
+
     :param path: Of the file.
     :param connect: Whether to connect the nodes, in the event loop of the RunEngine.
         Without it, that is up to `init_devices` or `await nodes.connect()`.
@@ -182,10 +190,17 @@ def load_nodes(
     path = Path(path).expanduser()
     declared: dict[str, _Declaration] = File(path).read(Mapping[str, _Declaration])
     _check_names(path, declared)
-    nodes = Nodes({name: each.device(name) for name, each in declared.items()})
+    nodes = Nodes({name: _device(path, name, each) for name, each in declared.items()})
     if connect:
         _connect(nodes, mock, timeout)
     return nodes
+
+
+def _device(path: Path, name: str, declared: _Declaration) -> SECoPNodeDevice:
+    try:
+        return declared.device(name, path.parent)
+    except (OSError, ValueError) as error:
+        raise DeclarationError(f"{path}: {name}: {error}") from None
 
 
 def _connect(nodes: Nodes, mock: bool, timeout: float) -> None:

@@ -89,6 +89,14 @@ BAD = {
         "a: {uri: host, prefix: b_}\nb_a: {uri: host}",
         "'a' and 'b_a' are both named 'b_a' in the data",
     ),
+    "no such description": (
+        "a: {uri: host, description: nothing.json}",
+        "a: [Errno 2] No such file or directory",
+    ),
+    "no description": (
+        "a: {uri: host, description: beamline.yml}",
+        "beamline.yml has no description of a node",
+    ),
     "no name in Python": ("a-b: {uri: host}", "'a-b' is no name: letters,"),
     "a keyword": ("if: {uri: host}", "'if' is no name"),
     "a private name": ("_a: {uri: host}", "'_a' is no name"),

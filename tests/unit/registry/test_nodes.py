@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,21 @@ def test_a_node_that_is_down(site: Site, caplog: pytest.LogCaptureFixture) -> No
         site.run(site.fakes[1].start())
         site.engine(ensure_connected(nodes.there))
         assert nodes.errors == {}
+        assert site.engine(rd(nodes.there.cryo.value)).plan_result == 0
+
+
+def test_a_node_that_is_down_and_described(site: Site, tmp_path: Path) -> None:
+    site.run(site.fakes[1].stop())
+    (tmp_path / "there.json").write_text(json.dumps(STRUCTURE))
+    with site.file.open("a") as file:
+        file.write("  description: there.json\n")
+    with load_nodes(site.file, timeout=5) as nodes:
+        assert nodes.errors == {}
+        assert not nodes.there.is_connected
+        with pytest.raises(Exception, match="not connected yet"):
+            site.engine(rd(nodes.there.cryo.value))
+        site.run(site.fakes[1].start())
+        site.engine(ensure_connected(nodes.there))
         assert site.engine(rd(nodes.there.cryo.value)).plan_result == 0
 
 
