@@ -10,6 +10,8 @@ ARGS   ?=
 
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Bluesky behaves differently when classic ophyd is installed
+ECO    := .venv-ecosystem
 CHOSEN := $(VENV)/.chosen
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 
@@ -29,6 +31,7 @@ PEER := build/bench-peer
 .PHONY: help demo test soak chaos lint format docs check clean
 .PHONY: help demo test soak chaos fuzz lint format docs check clean
 .PHONY: help demo test soak soak-connection chaos fuzz reliability lint format docs check clean
+.PHONY: help demo test soak ecosystem bench bench-quick lint format docs check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -41,6 +44,7 @@ help:
 	@echo "make fuzz    half a million damaged messages, 10 minutes"
 	@echo "make soak-connection  10 000 values each second and 50 losses, 10 minutes"
 	@echo "make reliability      the figures of these three, 25 minutes"
+	@echo "make ecosystem  SECoP with EPICS, Tango, Tiled and queueserver"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"
 	@echo "make docs    documentation, in build/html"
@@ -55,6 +59,9 @@ test: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+ecosystem: $(ECO)/.installed
+	@$(ECO)/bin/python -m pytest tests/ecosystem $(ARGS)
 
 bench: $(VENV)/.dev build/bench/fast_node $(PEER)/.installed
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -91,7 +98,7 @@ docs: $(VENV)/.dev
 check: lint test soak docs
 
 clean:
-	rm -rf $(VENV) build dist docs/_api src/*.egg-info demo.png
+	rm -rf $(VENV) $(ECO) build dist docs/_api src/*.egg-info demo.png
 	rm -rf .pytest_cache .hypothesis .ruff_cache .import_linter_cache
 	find src tests docs examples benchmarks -name __pycache__ -exec rm -rf {} +
 
@@ -131,4 +138,10 @@ $(VENV)/.demo: pyproject.toml
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "Adding the tools for development, once: half a minute"
 	@$(PIP) install --editable ".[dev]"
+	@touch $@
+
+$(ECO)/.installed: pyproject.toml | $(VENV)/.demo
+	@echo "Setting up $(ECO), once: a minute"
+	@$(BIN)/python -m venv --clear $(ECO)
+	@$(ECO)/bin/python -m pip -qq --disable-pip-version-check install -e ".[ecosystem]"
 	@touch $@
