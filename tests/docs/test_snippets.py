@@ -26,10 +26,11 @@ EXAMPLES = ROOT / "examples"
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def run(script: Path) -> str:
+def run(script: Path, *arguments: str) -> str:
     """Run a script as a user would, but let warnings be errors."""
     result = subprocess.run(
-        [sys.executable, "-W", "error", script],
+        [sys.executable, "-W", "error", script, *arguments],
+        input="\n",
         capture_output=True,
         text=True,
         timeout=50,
@@ -97,6 +98,13 @@ def test_suspender() -> None:
     rows = table(output)
     assert [position for position, _ in rows] == [0, 20, 40, 60]
     assert all(temperature <= 20 for _, temperature in rows)
+
+
+def test_simulated_node() -> None:
+    with start_node() as other:
+        pass
+    output = run(EXAMPLES / "simulated_node.py", str(other.port))
+    assert f"A simulated SEC node runs at 127.0.0.1:{other.port}." in output
 
 
 def test_node_metadata() -> None:
