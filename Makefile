@@ -29,28 +29,23 @@ USABLE  := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info
 # The package that is on PyPI under the same name, to compare with
 PEER := build/bench-peer
 
-.PHONY: help demo test soak bench bench-quick lint format docs check clean
-.PHONY: help demo test soak chaos lint format docs check clean
-.PHONY: help demo test soak chaos fuzz lint format docs check clean
-.PHONY: help demo test soak soak-connection chaos fuzz reliability lint format docs check clean
-.PHONY: help demo test soak ecosystem bench bench-quick lint format docs check clean
-.PHONY: help demo test soak ecosystem blueapi test-all bench bench-quick lint format docs check clean
+.PHONY: help demo test soak ecosystem blueapi test-all chaos fuzz soak-connection \
+        reliability bench bench-quick lint format docs check clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    simulated SEC node, a scan and its plot"
 	@echo "make test    the test suite"
 	@echo "make soak    many runs, after which nothing may be left"
-	@echo "make bench   how fast it is, beside others: half an hour, needs a C compiler"
-	@echo "make bench-quick  in a minute, whether it is much slower than it was"
+	@echo "make ecosystem  with the servers of EPICS, Tango, Tiled and queueserver"
+	@echo "make blueapi    with a blueapi server"
+	@echo "make test-all   all of these, and a minute each of chaos and soak-connection"
 	@echo "make chaos   thousands of schedules of what can go wrong, 5 minutes"
 	@echo "make fuzz    half a million damaged messages, 10 minutes"
 	@echo "make soak-connection  10 000 values each second and 50 losses, 10 minutes"
 	@echo "make reliability      the figures of these three, 25 minutes"
-	@echo "make ecosystem  SECoP with EPICS, Tango, Tiled and queueserver"
-	@echo "make ecosystem  with the servers of EPICS, Tango, Tiled and queueserver"
-	@echo "make blueapi    with a blueapi server"
-	@echo "make test-all   all tests: test, soak, ecosystem, blueapi"
+	@echo "make bench   how fast it is, beside others: half an hour, needs a C compiler"
+	@echo "make bench-quick  in a minute, whether it is much slower than it was"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"
 	@echo "make docs    documentation, in build/html"
@@ -73,17 +68,8 @@ blueapi: $(BLUE)/.installed
 	@$(BLUE)/bin/python -m pytest tests/ecosystem/blueapi $(ARGS)
 
 test-all: test soak ecosystem blueapi
-
-bench: $(VENV)/.dev build/bench/fast_node $(PEER)/.installed
-	@$(BIN)/python -m benchmarks $(ARGS)
-
-bench-quick: $(VENV)/.dev
-	@$(BIN)/python -m benchmarks --quick $(ARGS)
-soak-connection: $(VENV)/.dev
-	@$(BIN)/python tests/chaos/soak.py $(ARGS)
-
-reliability: $(VENV)/.dev
-	@$(BIN)/python tests/chaos/reliability.py $(ARGS)
+	@$(MAKE) --no-print-directory chaos ARGS="--seconds 60"
+	@$(MAKE) --no-print-directory soak-connection ARGS="--seconds 30 --reconnects 10"
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python tests/chaos/chaos.py $(ARGS)
@@ -91,6 +77,18 @@ chaos: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	@FUZZ_BLOCKS=2500 HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest \
 	  tests/unit/protocol/test_fuzz.py --timeout 1200 -q $(ARGS)
+
+soak-connection: $(VENV)/.dev
+	@$(BIN)/python tests/chaos/soak.py $(ARGS)
+
+reliability: $(VENV)/.dev
+	@$(BIN)/python tests/chaos/reliability.py $(ARGS)
+
+bench: $(VENV)/.dev build/bench/fast_node $(PEER)/.installed
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/python -m ruff check .
