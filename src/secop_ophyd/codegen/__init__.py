@@ -1,6 +1,5 @@
 """Class files for nodes: from descriptions to typed Python, and the names in it."""
 
-from ._changes import Change, changes
 from ._classes import BASE_CLASSES
 from ._files import (
     ClassFile,
@@ -9,6 +8,7 @@ from ._files import (
     read_descriptions,
     write_class_file,
 )
+from ._misfits import misfits
 from ._names import (
     MemberNames,
     ModuleNames,
@@ -18,7 +18,7 @@ from ._names import (
     module_class_name,
     module_names,
 )
-from ._render import CONSTANT, MADE_FROM, render
+from ._render import CONSTANT, MADE_FROM, render, stored
 from ._types import datatype_text, element_text, property_text
 
 __all__ = [
@@ -29,11 +29,11 @@ __all__ = [
     "ClassFile",
     "check_file_name",
     "read_descriptions",
-    # What a class was made from, and what has become of it
+    # What a class was made from, and whether it is still right
     "CONSTANT",
     "MADE_FROM",
-    "Change",
-    "changes",
+    "stored",
+    "misfits",
     # Names, which the devices have in common with the files
     "MemberNames",
     "member_names",

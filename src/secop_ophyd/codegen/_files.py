@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from secop_ophyd.protocol import NodeDescription, parse_description
+from secop_ophyd.protocol import (
+    NodeDescription,
+    Problem,
+    changes,
+    parse_description,
+)
 
-from ._changes import Change, changes
-from ._render import CONSTANT, HEADER, render
+from ._render import CONSTANT, HEADER, render, stored
 from ._text import is_object
 
 try:
@@ -36,7 +40,7 @@ class ClassFile:
     path: Path
     present: str | None
     source: str
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Problem, ...] = ()
 
     @property
     def up_to_date(self) -> bool:
@@ -98,7 +102,7 @@ def class_file(
     nodes = {} if present is None else _descriptions(file, present)
     known = nodes.get(description.equipment_id)
     source = render({**nodes, description.equipment_id: description})
-    found = () if known is None else tuple(changes(known, description))
+    found = () if known is None else changes(known, stored(description))
     return ClassFile(file, present, source, found)
 
 

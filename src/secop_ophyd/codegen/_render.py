@@ -55,6 +55,16 @@ def render(descriptions: Mapping[str, NodeDescription] | NodeDescription) -> str
     return "\n\n\n".join(filter(None, parts))
 
 
+def stored(description: NodeDescription) -> NodeDescription:
+    """Return what a class file can remember of a description.
+
+    No literal has NaN, and none can be nested without end.
+
+    :param description: What a node says.
+    """
+    return parse_description(storable(description.raw, 1))
+
+
 def _report(key: str, description: NodeDescription) -> Any:
     if not description.raw:
         raise ValueError(f"the structure report of {key!r} is missing")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from ophyd_async.core import Device, NotConnectedError
 
-from secop_ophyd.codegen import CONSTANT, MADE_FROM, Change, changes
-from secop_ophyd.protocol import NodeDescription, SecopError, parse_description
+from secop_ophyd.codegen import CONSTANT, MADE_FROM, misfits, stored
+from secop_ophyd.protocol import (
+    NodeDescription,
+    Problem,
+    SecopError,
+    changes,
+    parse_description,
+)
 
 ADVICE = "Generate the class anew."
 _SHOWN = 30
@@ -33,7 +40,7 @@ def made_from(device_type: type[Device]) -> NodeDescription | None:
 
 def check_made_from(
     device_type: type[Device], node: NodeDescription, place: str
-) -> list[Change]:
+) -> tuple[Problem, ...]:
     """Return what has changed since the class of a node was made.
 
     :param device_type: The class.
@@ -41,20 +48,20 @@ def check_made_from(
     :param place: Where the node is, for the message.
     :raises NotConnectedError: If the class is wrong about the node.
     """
-    old = made_from(device_type)
-    found = [] if old is None else changes(old, node)
-    if broken := [change for change in found if change.breaks]:
+    if (old := made_from(device_type)) is None:
+        return ()
+    if wrong := misfits(old, node):
         raise NotConnectedError(
             f"{device_type.__name__} does not fit the SEC node at {place} any more: "
-            f"{list_changes(broken)}. {ADVICE}"
+            f"{in_one_line(wrong)}. {ADVICE}"
         )
-    return found
+    return changes(old, stored(node))
 
 
-def list_changes(found: list[Change]) -> str:
-    """Return changes in one line, or as many of them as anybody reads.
+def in_one_line(found: Sequence[Problem]) -> str:
+    """Return what has changed, or as much of it as anybody reads.
 
-    :param found: The changes.
+    :param found: All of it.
     """
     texts = [str(change) for change in found[:_SHOWN]]
     if len(found) > _SHOWN:

@@ -29,7 +29,7 @@ from secop_ophyd.client import (
     load_description,
     release_client,
 )
-from secop_ophyd.codegen import Change, member_names, module_names
+from secop_ophyd.codegen import member_names, module_names
 from secop_ophyd.protocol import (
     CannotConnect,
     InterfaceClass,
@@ -51,7 +51,7 @@ from ._contents import READ
 from ._filling import FillingConnector, must_fit
 from ._left_out import NodePart
 from ._logs import NodeLog
-from ._made_from import ADVICE, check_made_from, list_changes, made_from
+from ._made_from import ADVICE, check_made_from, in_one_line, made_from
 from ._module_info import ModuleInfo
 from ._modules import SECoPBaseDevice
 from ._options import NodeOptions
@@ -416,7 +416,7 @@ class NodeConnector(FillingConnector):
                 more,
             )
 
-    def _report_changes(self, device: Device, stale: list[Change]) -> None:
+    def _report_changes(self, device: Device, stale: tuple[Problem, ...]) -> None:
         if not stale:
             return
         self._odd += tuple(
@@ -427,7 +427,7 @@ class NodeConnector(FillingConnector):
             "%s has changed since %s was made: %s. %s",
             self.address,
             type(device).__name__,
-            list_changes(stale),
+            in_one_line(stale),
             ADVICE,
         )
 

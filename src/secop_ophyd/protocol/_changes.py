@@ -13,7 +13,7 @@ from ._description import (
     ParameterDescription,
     Problem,
 )
-from ._guards import is_object
+from ._guards import is_list, is_object
 from ._text import safe_repr, shorten, show
 
 MOST_IN_ONE = 5
@@ -103,19 +103,30 @@ def _join(differences: Iterator[str]) -> str:
 
 def _differences(path: str, old: Any, new: Any, depth: int = 0) -> Iterator[str]:
     """Tell where two JSON values differ, as deep as both have the same structure."""
-    if not (is_object(old) and is_object(new)) or depth > MAX_DEPTH:
+    old_parts, new_parts = _parts(old), _parts(new)
+    if not (old_parts and new_parts) or depth > MAX_DEPTH:
         # As text: true is not 1, and NaN is NaN
         if safe_repr(old) != safe_repr(new):
             yield f"{path} is {show(new)}, was {show(old)}".lstrip()
         return
-    for name in _all_names(old, new):
+    for name in _all_names(old_parts, new_parts):
         inner = f"{path}.{shorten(name)}" if path else shorten(name)
-        if name not in new:
-            yield f"{inner} is gone, was {show(old[name])}"
-        elif name not in old:
-            yield f"{inner} is new: {show(new[name])}"
+        if name not in new_parts:
+            yield f"{inner} is gone, was {show(old_parts[name])}"
+        elif name not in old_parts:
+            yield f"{inner} is new: {show(new_parts[name])}"
         else:
-            yield from _differences(inner, old[name], new[name], depth + 1)
+            before, now = old_parts[name], new_parts[name]
+            yield from _differences(inner, before, now, depth + 1)
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """Return what can be told one by one, such as the members of a tuple."""
+    if is_object(value):
+        return value
+    if is_list(value) and all(map(is_object, value)):
+        return {str(i): item for i, item in enumerate(value)}
+    return {}
 
 
 def _all_names(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -94,8 +94,8 @@ async def test_diff(run: Run, tmp_path: Path) -> None:
     new.write_text(json.dumps(report))
     code, out, err = await run("generate", new, "--check")
     assert (code, err) == (1, f"secop-ophyd: {file} would change\n")
-    assert "cryo:ramp unit was 'K/min', is 'K/s'\n" in out
-    assert "cryo:mode is gone\n" in out
+    assert "cryo:ramp: datainfo.unit is 'K/s', was 'K/min'\n" in out
+    assert "cryo:mode: the parameter is gone\n" in out
     assert out.count("\n") == 3
 
 

@@ -76,12 +76,27 @@ def signals(device):
     return found
 
 
+def node_class_of(classes):
+    """Return the class of a node in a file that has just one."""
+    (found,) = [
+        c
+        for c in vars(classes).values()
+        if isinstance(c, type)
+        and issubclass(c, SECoPNodeDevice)
+        and c is not SECoPNodeDevice
+    ]
+    return found
+
+
+@pytest.mark.parametrize("has_class", [False, True], ids=["saved", "class"])
 @pytest.mark.parametrize("file", DESCRIPTIONS, ids=lambda file: file.stem)
-def test_every_recorded_node_can_be_counted(RE, file):
+def test_every_recorded_node_can_be_counted(RE, generate, file, has_class):
+    node_class, options = SECoPNodeDevice, NodeOptions(description=file)
+    if has_class:
+        node_class = node_class_of(generate(json.loads(file.read_text())))
+        options = NodeOptions()
     with init_devices(mock=True):
-        node = SECoPNodeDevice(
-            "localhost:1", name="node", options=NodeOptions(description=file)
-        )
+        node = node_class("localhost:1", name="node", options=options)
     documents = []
 
     def keep(name, document):

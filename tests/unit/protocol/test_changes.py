@@ -8,6 +8,7 @@ import pytest
 from secop_ophyd.protocol import changes, parse_description
 
 DOUBLE = {"type": "double", "min": 0, "max": 400, "unit": "K"}
+WHOLE = {"type": "int", "min": 0, "max": 9}
 
 
 def parameter(datainfo=DOUBLE, **more):
@@ -25,6 +26,7 @@ def report():
                 "accessibles": {
                     "value": parameter(),
                     "mode": parameter({"type": "enum", "members": {"a": 0, "b": 1}}),
+                    "pair": parameter({"type": "tuple", "members": [DOUBLE, WHOLE]}),
                     "reset": {"description": "c", "datainfo": {"type": "command"}},
                 },
             },
@@ -79,6 +81,12 @@ def test_nothing_is_different():
             [
                 "tc:mode: datainfo.members.b is 2, was 1; datainfo.members.c is new: 1",
             ],
+        ),
+        (
+            lambda new: new["modules"]["tc"]["accessibles"]["pair"]["datainfo"][
+                "members"
+            ][1].update(max=3),
+            ["tc:pair: datainfo.members.1.max is 3, was 9"],
         ),
         (
             lambda new: new["modules"]["tc"]["accessibles"].pop("value"),
