@@ -88,7 +88,7 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
             options or NodeOptions(),
         )
         # Before it is given to anybody: the connector has something to tell with it
-        self.connected, connector.tell_connected = soft_signal_r_and_setter(bool)
+        self.connected, connector.held.tell_connected = soft_signal_r_and_setter(bool)
         super().__init__(connector.given_name, connector)
 
     async def connect(
@@ -108,7 +108,7 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
         self._connector.forced = force_reconnect
         self._connector.given_up = False
         # Device remembers that it was connected once, even if it is not any more
-        again = force_reconnect or not self._connector.connected_here
+        again = force_reconnect or not self._connector.held.connected_here
         task = asyncio.ensure_future(super().connect(mock, timeout, again))
         try:
             await asyncio.shield(task)
@@ -139,11 +139,11 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
 
         The device can be connected again.
         """
-        await self._connector.disconnect()
+        await self._connector.held.give_back()
 
     def close(self) -> None:
         """Disconnect from synchronous code, in any thread."""
-        self._connector.close()
+        self._connector.held.give_back_from_any_thread()
 
     @property
     def connector(self) -> NodeConnector:
@@ -158,7 +158,7 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
     @property
     def is_connected(self) -> bool:
         """Whether the node can be read and changed now."""
-        return self._connector.connected
+        return self._connector.held.connected
 
     def on_problem(self, listener: Callable[[Problem], None]) -> Callable[[], None]:
         """Call a function with each problem when it arises.
@@ -169,7 +169,7 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
         :param listener: The function, called in the event loop; it must not block.
         :return: A function that ends it.
         """
-        return self._connector.listeners.add(listener)
+        return self._connector.held.listeners.add(listener)
 
     @property
     def client(self) -> SecopClient:
@@ -177,7 +177,7 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
 
         :raises NotConnectedError: If the device is not connected.
         """
-        return self._connector.client
+        return self._connector.held.client
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -199,7 +199,7 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
             self.name,
             type(self).__name__,
             self.uri,
-            self._connector.client_or_none,
+            self._connector.held.client_or_none,
             [(kind, c.info, c.read_only) for kind, c in connectors if not c.is_mock],
             self.problems,
         )

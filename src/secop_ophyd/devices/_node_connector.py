@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import time
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator
 from typing import Any
 
 from ophyd_async.core import (
@@ -21,22 +19,14 @@ from ophyd_async.core import (
 )
 
 from secop_ophyd.client import (
-    ClientOptions,
-    Listeners,
-    SavedDescription,
     SecopClient,
-    acquire_client,
-    load_description,
-    release_client,
 )
 from secop_ophyd.codegen import member_names, module_names
 from secop_ophyd.protocol import (
-    CannotConnect,
     InterfaceClass,
     ModuleDescription,
     NodeAddress,
     NodeDescription,
-    NotASecNode,
     Problem,
     SecopError,
     acquisition_channels,
@@ -49,8 +39,8 @@ from ._classes import MODULE_CLASSES
 from ._connector import ModuleConnector
 from ._contents import READ
 from ._filling import FillingConnector, must_fit
+from ._held_client import HeldClient
 from ._left_out import NodePart
-from ._logs import NodeLog
 from ._made_from import ADVICE, check_made_from, in_one_line, made_from
 from ._module_info import ModuleInfo
 from ._modules import SECoPBaseDevice
@@ -86,13 +76,11 @@ class NodeConnector(FillingConnector):
         self._odd: tuple[Problem, ...] = ()
         self.forced = False
         self.given_up = False
+        self.held = HeldClient(address, options, loglevel, logdir)
         self._prefix = prefix
         self._name = name
         self._options = options
-        self._log = logging.getLogger(f"secop_ophyd.{address}")
-        self._log_file = NodeLog(self._log, loglevel, logdir)
-        self._client: SecopClient | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._log = self.held.log
         self._attempt: asyncio.Task[None] | None = None
         # The devices of the modules that the node has, by SECoP name
         self._modules: dict[str, SECoPBaseDevice] = {}
@@ -102,9 +90,6 @@ class NodeConnector(FillingConnector):
         # What the devices were made for, and what has changed in it since
         self._made_for = NodeDescription()
         self._compared: tuple[NodeDescription, tuple[Problem, ...]] | None = None
-        self._end_listening: Callable[[], None] = lambda: None
-        self.listeners = Listeners[Problem](self._log, str(address))
-        self.tell_connected: Callable[[bool], None] = lambda _: None
 
     def _child_connector(self) -> DeviceConnector:
         return ModuleConnector()
@@ -113,31 +98,6 @@ class NodeConnector(FillingConnector):
     def given_name(self) -> str:
         """Name of the device as far as the user gave it."""
         return device_name(self._prefix + self._name) if self._name else ""
-
-    @property
-    def client(self) -> SecopClient:
-        """The client of the node.
-
-        :raises NotConnectedError: If the device is not connected.
-        """
-        if self._client is None:
-            raise NotConnectedError(f"SEC node {self.address} is not connected")
-        return self._client
-
-    @property
-    def client_or_none(self) -> SecopClient | None:
-        """The client of the node, if there is one."""
-        return self._client
-
-    @property
-    def connected(self) -> bool:
-        """Whether the node can be read and changed now."""
-        return self._client is not None and self._client.connected
-
-    @property
-    def connected_here(self) -> bool:
-        """Whether it can be done in the running event loop."""
-        return self.connected and self._loop is asyncio.get_running_loop()
 
     @property
     def modules(self) -> tuple[SECoPBaseDevice, ...]:
@@ -173,124 +133,24 @@ class NodeConnector(FillingConnector):
 
     async def _connect(self, device: Device, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        comes_back = self._client is not None and not self.forced
-        self._log_file.open()
+        comes_back = self.held.client_or_none is not None and not self.forced
         try:
-            client = await self._connect_client(timeout)
+            client = await self.held.connect(timeout, anew=self.forced)
             self._make_devices(device, client)
             rest = max(deadline - time.monotonic(), 0.0)
             await self.connect_others(device, rest)
         except BaseException:
             if not comes_back:  # by itself, when the node does
-                await self.disconnect()
+                await self.held.give_back()
             raise
-
-    async def _connect_client(self, timeout: float) -> SecopClient:
-        client = await self._get_client()
-        try:
-            await client.connect(timeout)
-        except NotASecNode:
-            raise
-        except CannotConnect as error:
-            if self._options.description is None:
-                raise
-            client.expect(self._load(self._options.description))
-            client.keep_trying()
-            self._log.warning(
-                "%s; its devices are made from the saved description until it is there",
-                error,
-            )
-        return client
-
-    def _load(self, saved: SavedDescription) -> NodeDescription:
-        try:
-            return load_description(saved)
-        except (OSError, ValueError) as error:
-            raise NotConnectedError(
-                f"SEC node {self.address} is not there, and has no saved description: "
-                f"{error}"
-            ) from None
-
-    async def _get_client(self) -> SecopClient:
-        loop = asyncio.get_running_loop()
-        if self._client is not None and self._loop is not loop:
-            self.close()  # each event loop has a connection of its own
-        if self._client is None:
-            options = ClientOptions(
-                timeout=self._options.timeout,
-                window=self._options.window,
-                max_silence=self._options.max_silence,
-            )
-            self._client = acquire_client(self.address, options, self._log)
-            self._loop = loop
-            self._listen(self._client)
-        elif self.forced:
-            await self._client.close()
-        return self._client
-
-    def _listen(self, client: SecopClient) -> None:
-        told = False
-
-        def state_changed(_: object = None) -> None:
-            nonlocal told
-            if client.connected != told:
-                told = client.connected
-                self.tell_connected(told)
-
-        ends = client.on_state(state_changed), client.on_problem(self.listeners.tell)
-
-        def end() -> None:
-            for each in ends:
-                each()
-            if told:
-                self.tell_connected(False)
-
-        self._end_listening = end
-        state_changed()
-
-    def _take_client(self) -> SecopClient | None:
-        """Return the client, which is not ours any more."""
-        client, self._client = self._client, None
-        end, self._end_listening = self._end_listening, lambda: None
-        end()
-        return client
-
-    async def disconnect(self) -> None:
-        """Give the client back, and close it if nobody else has it."""
-        client = self._take_client()
-        if client is not None and release_client(client):
-            await client.close()
-        self._log_file.close()
-
-    def close(self) -> None:
-        """Disconnect from any thread."""
-        loop = self._loop
-        if self._client is None or loop is None or loop.is_closed():
-            self._take_client()
-            self._log_file.close()
-        elif _is_running_here(loop):
-            # It cannot be waited for; the rest happens when the loop goes on
-            client = self._take_client()
-            if client is not None and release_client(client):
-                client.abort()
-            self._log_file.close()
-        elif loop.is_running():
-            future = asyncio.run_coroutine_threadsafe(self.disconnect(), loop)
-            future.result(CLOSE_TIMEOUT)
-        else:
-            # In a thread of its own, since another loop may run in this one
-            with ThreadPoolExecutor(1) as thread:
-                thread.submit(loop.run_until_complete, self.disconnect()).result()
 
     # Devices
 
     async def connect_mock(self, device: Device, mock: DeviceMock[Any]) -> None:
-        await self.disconnect()
+        await self.held.give_back()
         saved = self._options.description or made_from(type(device))
         if saved is not None:
-            client = SecopClient(self.address, log=self._log)
-            client.expect(self._load(saved))
-            self._make_devices(device, client)
+            self._make_devices(device, self.held.pretend(saved))
         await super().connect_mock(device, mock)
 
     def _make_devices(self, device: Device, client: SecopClient) -> None:
@@ -440,8 +300,9 @@ class NodeConnector(FillingConnector):
 
     @property
     def _changes(self) -> tuple[Problem, ...]:
-        now = None if self._client is None else self._client.description
-        if now is None or now is self._made_for:
+        client = self.held.client_or_none
+        now = self._made_for if client is None else client.description
+        if now is self._made_for:
             return ()
         if self._compared is None or self._compared[0] is not now:
             self._compared = now, changes(self._made_for, now)
@@ -496,10 +357,3 @@ def no_collection() -> Generator[None, None, None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False

@@ -197,7 +197,7 @@ magnet:
     assert nodes.sample.uri == "secop://cryo.example.org:10767"
     assert nodes["magnet"].uri == "secop://192.168.1.100:10767"
     assert not nodes.magnet.is_connected
-    assert nodes.sample._connector._log_file.level == logging.DEBUG
+    assert nodes.sample._connector.held.log_file.level == logging.DEBUG
     assert nodes.magnet._connector._options == NodeOptions()
     assert nodes.sample._connector._options == NodeOptions(
         read_only=True,
