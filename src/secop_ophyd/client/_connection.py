@@ -44,6 +44,8 @@ _ANSWERS = {
 # Two of them at once could be executed in the other order by a parallel node
 _WRITES = frozenset({"change", "do"})
 MOST_PATIENCE = 10
+# Of the event loop, each of which reads up to 256 KiB: no socket holds more by default
+MOST_TURNS = 32
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -144,7 +146,7 @@ class Connection(asyncio.Protocol):
             request.fail(ConnectionLost(f"{reason} (no '{request}')"))
             return future
         if timeout is not None:
-            request.timer = self._loop.call_later(timeout, self._expire, request)
+            request.timer = self._loop.call_later(timeout, self._due, request)
         if urgent:
             self._send(request)
         elif action in _WRITES:
@@ -201,6 +203,18 @@ class Connection(asyncio.Protocol):
         else:
             del self._writes[request.module]
 
+    def _due(self, request: Request, turns: int = 0, since: float = 0.0) -> None:
+        """Let a request expire, but first read what has been received by then.
+
+        Whoever blocks the event loop must not make a node late that was not.
+        """
+        if self.last_received >= since and turns < MOST_TURNS:
+            request.timer = self._loop.call_later(
+                0, self._due, request, turns + 1, self._loop.time()
+            )
+        else:
+            self._expire(request)
+
     def _expire(self, request: Request) -> None:
         timeout = request.timeout or 0.0
         if request.patient:
@@ -209,7 +223,7 @@ class Connection(asyncio.Protocol):
             now = self._loop.time()
             rest = min(self.last_received + timeout, last) - now
             if rest > 0:
-                request.timer = self._loop.call_later(rest, self._expire, request)
+                request.timer = self._loop.call_later(rest, self._due, request)
                 return
             if now >= last:
                 timeout *= MOST_PATIENCE
