@@ -99,7 +99,11 @@ class SecopClient:
         return f"SecopClient({str(self.address)!r}, {self.state.value})"
 
     async def __aenter__(self) -> Self:
-        await self.connect()
+        try:
+            await self.connect()
+        except asyncio.CancelledError:
+            await self.close()  # it may be connected already, and nobody will do it
+            raise
         return self
 
     async def __aexit__(

@@ -151,7 +151,8 @@ class Link:
         except SecopError as error:
             raise self._cannot_connect(str(error)) from None
         except TimeoutError:
-            raise self._cannot_connect(self._why_late(timeout)) from None
+            if not self.connected:  # it may have been done at the same moment
+                raise self._cannot_connect(self._why_late(timeout)) from None
 
     def _why_late(self, timeout: float) -> str:
         if self._state is not ConnectionState.RECONNECTING:
