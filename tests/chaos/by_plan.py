@@ -68,7 +68,7 @@ class PlanUser:
 
     async def _connect(self) -> None:
         async with asyncio.timeout(BACK_WITHIN):
-            while not self.node.connected:
+            while not self.node.is_connected:
                 with contextlib.suppress(NotConnectedError):
                     await self.node.connect()
         self.node.client.on_state(self._state_changed)
@@ -81,7 +81,7 @@ class PlanUser:
             error = self.node.client.parameter(*name.split(":")).reading.error
             if not isinstance(error, ConnectionLost):
                 self._oracle.violate(f"{name}: has a value in spite of the loss")
-        if not self.node.connected:
+        if not self.node.is_connected:
             self._oracle.counts["losses reported"] += 1
 
     def use(self, suffer: Callable[[], Awaitable[None]]) -> None:
@@ -135,7 +135,7 @@ class PlanUser:
 
     def _guarded(self, action: Callable[[], Iterator[Any]]) -> Iterator[Any]:
         self._oracle.counts["requests"] += 1
-        started, was_connected = time.monotonic(), self.node.connected
+        started, was_connected = time.monotonic(), self.node.is_connected
         try:
             yield from action()
         except FailedStatus as failure:

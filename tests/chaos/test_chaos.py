@@ -81,9 +81,6 @@ def test_a_seed_is_a_schedule():
     }
 
 
-SEED = next(s for s in range(100) if kind_of(s) == ("fake", "client"))
-
-
 async def outcome(seeds: range) -> list[str]:
     chosen = [s for s in seeds if kind_of(s) == ("fake", "client")]
     found = await asyncio.gather(*map(by_client, chosen))
@@ -112,9 +109,11 @@ async def test_a_client_that_mixes_parameters_up_is_found(monkeypatch):
     assert any("was never sent" in text for text in await outcome(range(8)))
 
 
-def test_one_schedule_by_its_seed():
-    command = [sys.executable, PROGRAM, "--seed", str(SEED)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("user", ["client", "plan"])
+def test_one_schedule_by_its_seed(user):
+    seed = next(s for s in range(100) if kind_of(s) == ("fake", user))
+    command = [sys.executable, PROGRAM, "--seed", str(seed)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout
-    for said in ("Step(", "1 schedules", "0 schedules failed"):
+    for said in ("Step(", "1 schedules", f"1 fake node, {user}", "0 schedules failed"):
         assert said in result.stdout
