@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 from ._text import WIDTH
 
@@ -59,10 +60,15 @@ IMPORTED_NAMES = {_bound(x) for items in _SOURCES.values() for x in items} | {"n
 """The names that no class in a file can have."""
 
 
-def names_in(source: str) -> set[str]:
+@lru_cache(1024)  # most annotations are the same in many classes
+def names_in(source: str) -> frozenset[str]:
     """Return the names that source refers to."""
+    return _names_in(source)
+
+
+def _names_in(source: str) -> frozenset[str]:
     nodes = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name))
-    return {n.id for n in nodes if isinstance(n.ctx, ast.Load)}
+    return frozenset(n.id for n in nodes if isinstance(n.ctx, ast.Load))
 
 
 def import_lines(body: str) -> list[list[str]]:
@@ -70,7 +76,7 @@ def import_lines(body: str) -> list[list[str]]:
 
     :param body: The source that needs them.
     """
-    used = names_in(body)
+    used = _names_in(body)
     standard: list[str] = []
     others = ["import numpy as np"] if "np" in used else []
     for module, items in _SOURCES.items():

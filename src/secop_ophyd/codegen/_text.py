@@ -204,13 +204,14 @@ def _cost(c: str) -> int:
 
 
 def _literal(value: Any, lead: int, indent: int, depth: int) -> str:
-    flat = _flat(value, depth)
-    if lead + width(flat) <= WIDTH:
-        return flat
+    if depth > MAX_DEPTH or not _is_long(value, WIDTH - lead):
+        flat = _flat(value, depth)
+        if lead + width(flat) <= WIDTH:
+            return flat
     inner = min(indent + 4, _MAX_INDENT)
     margin = " " * inner
     if isinstance(value, str):
-        fits = inner + width(flat) <= WIDTH
+        fits = len(value) <= WIDTH and inner + width(quote(value)) <= WIDTH
         texts = [value] if fits else _parts(value, WIDTH - inner - 3)
         parts = [margin + quote(text) for text in texts]
         return _block("(", parts, ")", indent)
@@ -224,7 +225,22 @@ def _literal(value: Any, lead: int, indent: int, depth: int) -> str:
     if is_list(value):
         items = [_literal(item, inner + 1, inner, depth + 1) for item in value]
         return _block("[", [f"{margin}{item}," for item in items], "]", indent)
-    return flat
+    return _flat(value, depth)
+
+
+def _is_long(value: Any, room: int) -> bool:
+    """Tell for sure that a literal does not fit, without making it.
+
+    Descriptions are nested, and none of the outer levels fits.
+    """
+    if isinstance(value, str):
+        return len(value) > room
+    if is_object(value):
+        for key, item in value.items():
+            room -= len(key) + (len(item) if isinstance(item, str) else 0)
+            if room < 0:
+                return True
+    return False
 
 
 def _flat(value: Any, depth: int) -> str:
