@@ -123,6 +123,7 @@ def RE() -> Iterator[RunEngine]:
 
 
 async def _tasks() -> list[str]:
-    await asyncio.sleep(0)
-    current = asyncio.current_task()
-    return [repr(t) for t in asyncio.all_tasks() if t is not current and not t.done()]
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    if tasks:  # what is about to end may do so
+        await asyncio.wait(tasks, timeout=1)
+    return [repr(task) for task in tasks if not task.done()]
