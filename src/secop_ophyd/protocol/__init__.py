@@ -6,18 +6,7 @@ from ._arrays import ArrayInfo
 from ._changes import changes
 from ._composites import MatrixInfo, StatusInfo, StructInfo, TupleInfo
 from ._datainfo import parse_datainfo, parse_status_datainfo
-from ._datatypes import (
-    BlobInfo,
-    BoolInfo,
-    DataInfo,
-    DoubleInfo,
-    EnumInfo,
-    IntInfo,
-    NumberInfo,
-    OpaqueInfo,
-    ScaledInfo,
-    StringInfo,
-)
+from ._datatypes import DataInfo
 from ._description import (
     DEFAULT_TIMEOUT,
     MISSING,
@@ -85,8 +74,10 @@ from ._names import (
     dashed,
     device_name,
 )
+from ._numbers import DoubleInfo, IntInfo, NumberInfo, ScaledInfo
 from ._reports import DataReport, parse_data_report
 from ._samples import default_value, random_value
+from ._scalars import BlobInfo, BoolInfo, EnumInfo, OpaqueInfo, StringInfo
 from ._status import (
     FINALIZING,
     StatusGroup,

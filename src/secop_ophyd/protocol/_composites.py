@@ -13,13 +13,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ._datatypes import (
-    BlobInfo,
-    DataInfo,
-    complaint,
-)
+from ._datatypes import DataInfo, complaint
 from ._errors import NodeError, NoValueYet, RangeError, WrongType
 from ._guards import is_list, is_mapping, is_ndarray, is_object, is_sequence
+from ._scalars import BlobInfo
 from ._text import shorten, show
 
 ErrorT = TypeVar("ErrorT", bound=Exception)

@@ -15,19 +15,11 @@ from typing import Any
 
 from ._arrays import ArrayInfo
 from ._composites import MatrixInfo, StatusInfo, StructInfo, TupleInfo
-from ._datatypes import (
-    BlobInfo,
-    BoolInfo,
-    DataInfo,
-    DoubleInfo,
-    EnumInfo,
-    IntInfo,
-    OpaqueInfo,
-    ScaledInfo,
-    StringInfo,
-)
+from ._datatypes import DataInfo
 from ._errors import WrongType
 from ._guards import is_list, is_number, is_object
+from ._numbers import DoubleInfo, IntInfo, ScaledInfo
+from ._scalars import BlobInfo, BoolInfo, EnumInfo, OpaqueInfo, StringInfo
 from ._text import shorten, show
 
 Report = Callable[[str], None]

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from ._datainfo import parse_datainfo, parse_status_datainfo
-from ._datatypes import DataInfo, OpaqueInfo
+from ._datatypes import DataInfo
 from ._errors import InvalidMessage, SecopError
 from ._guards import is_list, is_number, is_object
 from ._names import is_specifier
+from ._scalars import OpaqueInfo
 from ._text import shorten, show
 
 

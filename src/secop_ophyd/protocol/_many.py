@@ -16,18 +16,10 @@ import msgspec
 import numpy as np
 
 from ._composites import StructInfo, TupleInfo
-from ._datatypes import (
-    BlobInfo,
-    BoolInfo,
-    DataInfo,
-    DoubleInfo,
-    EnumInfo,
-    IntInfo,
-    NumberInfo,
-    ScaledInfo,
-    StringInfo,
-)
+from ._datatypes import DataInfo
 from ._errors import NodeError, NoValueYet
+from ._numbers import DoubleInfo, IntInfo, NumberInfo, ScaledInfo
+from ._scalars import BlobInfo, BoolInfo, EnumInfo, StringInfo
 
 ConvertAll = Callable[[DataInfo, list[Any]], list[Any] | None]
 

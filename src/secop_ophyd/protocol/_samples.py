@@ -9,15 +9,9 @@ import numpy as np
 
 from ._arrays import ArrayInfo
 from ._composites import MatrixInfo, StatusInfo, StructInfo, TupleInfo
-from ._datatypes import (
-    BlobInfo,
-    BoolInfo,
-    DataInfo,
-    EnumInfo,
-    IntInfo,
-    NumberInfo,
-    StringInfo,
-)
+from ._datatypes import DataInfo
+from ._numbers import IntInfo, NumberInfo
+from ._scalars import BlobInfo, BoolInfo, EnumInfo, StringInfo
 from ._status import StatusGroup
 
 
