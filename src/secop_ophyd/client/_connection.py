@@ -34,6 +34,7 @@ from secop_ophyd.protocol import (
     shorten,
 )
 
+from ._deadlines import Deadlines
 from ._request import Request, request_key
 
 # What a request waits for, by the action that comes back
@@ -44,8 +45,6 @@ _ANSWERS = {
 # Two of them at once could be executed in the other order by a parallel node
 _WRITES = frozenset({"change", "do"})
 MOST_PATIENCE = 10
-# Of the event loop, each of which reads up to 256 KiB: no socket holds more by default
-MOST_TURNS = 32
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -56,6 +55,8 @@ class Connection(asyncio.Protocol):
     :param log: Where messages and oddities go.
     :param on_message: Called in wire order with all that tells about parameters:
         updates, replies, errors; before the request that it answers is settled.
+    :param on_update: Called instead with the specifier and the data of an update,
+        which nearly all messages are; it tells whether it could do with them.
     :param on_lost: Called once at the end, with the connection and the reason.
     :param window: How many requests may be unanswered at once.
     :param max_line: The longest line to accept, in bytes.
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         name: str,
         log: logging.Logger,
         on_message: Callable[[Message], None],
+        on_update: Callable[[bytes, bytes], bool],
         on_lost: Callable[[Connection, ConnectionLost], None],
         window: int,
         max_line: int,
@@ -76,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._name = name
         self._log = log
         self._on_message = on_message
+        self._on_update = on_update
         self._on_lost = on_lost
         self._window = window
         self._patience = patience
@@ -89,7 +92,8 @@ class Connection(asyncio.Protocol):
         self.closed = self._loop.create_future()
         self.last_received = self._loop.time()
         # Sent and unanswered, by what answers them
-        self._unanswered: dict[tuple[str, str], deque[Request]] = {}
+        self._unanswered: dict[tuple[str, str], list[Request]] = {}
+        self._deadlines = Deadlines(self._loop, lambda: self.last_received)
         # What was taken for lost, so an answer may come when nobody waits for it
         self._given_up: set[tuple[str, str]] = set()
         # Not sent while one with the same answer is late
@@ -146,7 +150,7 @@ class Connection(asyncio.Protocol):
             request.fail(ConnectionLost(f"{reason} (no '{request}')"))
             return future
         if timeout is not None:
-            request.timer = self._loop.call_later(timeout, self._due, request)
+            self._deadlines.set(request, timeout, self._expire)
         if urgent:
             self._send(request)
         elif action in _WRITES:
@@ -171,7 +175,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, request: Request) -> None:
         request.sent = True
-        self._unanswered.setdefault(request.key, deque()).append(request)
+        self._unanswered.setdefault(request.key, []).append(request)
         self._on_wire += 1
         self._send_line(request.line)
 
@@ -194,26 +198,16 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"".join(lines))
 
     def _next_write(self, request: Request) -> None:
+        if request.action not in _WRITES:
+            return
         queue = self._writes.get(request.module)
-        if request.action not in _WRITES or not queue or queue[0] is not request:
+        if not queue or queue[0] is not request:
             return
         queue.popleft()
         if queue:
             self._ready.append(queue[0])
         else:
             del self._writes[request.module]
-
-    def _due(self, request: Request, turns: int = 0, since: float = 0.0) -> None:
-        """Let a request expire, but first read what has been received by then.
-
-        Whoever blocks the event loop must not make a node late that was not.
-        """
-        if self.last_received >= since and turns < MOST_TURNS:
-            request.timer = self._loop.call_later(
-                0, self._due, request, turns + 1, self._loop.time()
-            )
-        else:
-            self._expire(request)
 
     def _expire(self, request: Request) -> None:
         timeout = request.timeout or 0.0
@@ -223,7 +217,7 @@ class Connection(asyncio.Protocol):
             now = self._loop.time()
             rest = min(self.last_received + timeout, last) - now
             if rest > 0:
-                request.timer = self._loop.call_later(rest, self._due, request)
+                self._deadlines.set(request, rest, self._expire)
                 return
             if now >= last:
                 timeout *= MOST_PATIENCE
@@ -233,9 +227,8 @@ class Connection(asyncio.Protocol):
             return  # it is passed over when its turn comes
         self._on_wire -= 1
         if request.action not in _WRITES:
-            request.timer = self._loop.call_later(
-                max(timeout, self._patience()), self._give_up, request
-            )
+            patience = max(timeout, self._patience())
+            self._deadlines.set(request, patience, self._give_up)
         self._send_ready()
 
     def _give_up(self, request: Request) -> None:
@@ -311,14 +304,23 @@ class Connection(asyncio.Protocol):
         except InvalidMessage as error:
             self.abort(ConnectionLost(f"{self._name}: {error}"))
             return
+        is_logged = self._log.isEnabledFor(logging.DEBUG)
         for line in lines:
             if self._reason:
                 return
+            if is_logged:
+                self._log.debug("%s < %s", self._name, _shown(line))
+            if line.startswith(b"update ") and self._update_received(line):
+                continue
             self._line_received(line)
 
+    def _update_received(self, line: bytes) -> bool:
+        parts = line.split(b" ", 2)
+        if len(parts) < 3 or line.endswith(b"\r"):
+            return False
+        return self._on_update(parts[1], parts[2])
+
     def _line_received(self, line: bytes) -> None:
-        if self._log.isEnabledFor(logging.DEBUG):
-            self._log.debug("%s < %s", self._name, _shown(line))
         message = parse_message(line)
         if message.action == "update" or message.action == "error_update":
             self._on_message(message)
@@ -377,8 +379,7 @@ class Connection(asyncio.Protocol):
 
     def _settle(self, request: Request, message: Message, failed: bool) -> None:
         self._forget(request)
-        if request.timer:
-            request.timer.cancel()
+        self._deadlines.drop(request)
         if not request.expired:
             self._on_wire -= 1
         self._next_write(request)
@@ -414,11 +415,10 @@ class Connection(asyncio.Protocol):
             f"{self._name}: the connection was lost: {exc or 'the node closed it'}"
         )
         self._transport = self._socket = None
+        self._deadlines.end()
         queues = (self._unanswered, self._held, self._writes)
         for requests in (self._ready, *(q for x in queues for q in x.values())):
             for request in requests:
-                if request.timer:
-                    request.timer.cancel()
                 never = "" if request.sent else "; it was never sent"
                 request.fail(ConnectionLost(f"{reason} (during '{request}'{never})"))
         self._unanswered.clear()

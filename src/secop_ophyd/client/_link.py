@@ -52,6 +52,15 @@ class LinkUser(Protocol):
     def message_received(self, message: Message) -> None:
         """The node has sent something about a parameter, or of its own accord."""
 
+    def update_received(self, specifier: bytes, data: bytes) -> bool:
+        """The node has sent an update.
+
+        :param specifier: Of the parameter.
+        :param data: The JSON as it came.
+        :return: Whether that was it; otherwise `message_received` is called.
+        """
+        ...
+
     def values_lost(self, reason: ConnectionLost) -> None:
         """No value can be known any more, since the connection is lost."""
 
@@ -191,6 +200,7 @@ class Link:
                         str(self._address),
                         self._log,
                         self._user.message_received,
+                        self._user.update_received,
                         self._lost,
                         self._options.window,
                         self._options.max_line,

@@ -216,17 +216,24 @@ class Parameter:
 
         return unsubscribe
 
-    def update(self, data: bytes, is_answer: bool = False) -> None:
-        """Take the data of an `update`, `reply` or `changed`.
+    def answer(self, data: bytes) -> None:
+        """Take the data of a `reply` or `changed`, which we asked for.
+
+        Nodes send an update before such an answer, and listeners are not told the
+        same reading twice.
 
         :param data: The JSON as it came.
-        :param is_answer: Whether we asked for it. Nodes send an update before such
-            an answer, and listeners are not told the same reading twice.
         """
-        before = self.reading if self._listeners and is_answer else None
-        if before is not None and before.has_node_time and data == self._raw:
+        if self._listeners and data == self._raw and self.reading.has_node_time:
             self._raw = data
-            return
+        else:
+            self.update(data)
+
+    def update(self, data: bytes) -> None:
+        """Take the data of an `update`.
+
+        :param data: The JSON as it came.
+        """
         self._raw, self._arrived, self._is_decoded = data, time.time(), False
         if self._listeners:
             self._notify(self.reading)

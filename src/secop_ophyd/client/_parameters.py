@@ -53,17 +53,20 @@ class Parameters:
         self._on_listening = on_listening
         self._on_problem = on_problem
         self._parameters: dict[str, Parameter] = {}
+        # The same, by what comes over the wire
+        self._by_bytes: dict[bytes, Parameter] = {}
         # What was described differently, by equipment_id and specifier: a node that
         # runs with another configuration for a while is soon back with the right one
         self._former: dict[tuple[str, str], Parameter] = {}
         self._described: bytes | None = None
         self._up_to_date = False  # the description, with the node's own
         self.description = NodeDescription()
+        self._timeout = self.description.timeout
 
     @property
     def timeout(self) -> float:
         """How long to wait for a reply, in seconds."""
-        return self._options.timeout or self.description.timeout
+        return self._options.timeout or self._timeout
 
     def get(self, specifier: str) -> Parameter | None:
         """Return a parameter, None if there is none.
@@ -126,6 +129,7 @@ class Parameters:
         self, description: NodeDescription, found: tuple[Problem, ...] = ()
     ) -> None:
         before, self.description = self.description, description
+        self._timeout = description.timeout
         texts = {f"{change.module}:{change.accessible}": change for change in found}
         is_another = before.raw is not None and (
             before.equipment_id != description.equipment_id
@@ -141,6 +145,7 @@ class Parameters:
                     self._parameters[specifier] = parameter
                     continue
             self._parameters[specifier] = self._new(new)
+        self._by_bytes = {k.encode(): p for k, p in self._parameters.items()}
         for specifier, parameter in known.items():
             if is_another:
                 what = f"the node is {show(description.equipment_id)} now"
@@ -182,6 +187,19 @@ class Parameters:
         for parameter in self:
             parameter.invalidate(reason, now)
 
+    def update_received(self, specifier: bytes, data: bytes) -> bool:
+        """Take an update, in the shortest way.
+
+        :param specifier: Of the parameter.
+        :param data: The JSON as it came.
+        :return: Whether it was taken; otherwise it is for `message_received`.
+        """
+        parameter = self._by_bytes.get(specifier)
+        if parameter is None or not self._up_to_date:
+            return False
+        parameter.update(data)
+        return True
+
     def message_received(self, message: Message) -> None:
         """Take what the node tells about a parameter.
 
@@ -195,7 +213,7 @@ class Parameters:
                     parameter.update(message.data)
             case "reply" | "changed":
                 if parameter := self._find(message.specifier):
-                    parameter.update(message.data, is_answer=True)
+                    parameter.answer(message.data)
             case "error_update" | "error_read":
                 if parameter := self._find(message.specifier):
                     parameter.update_error(message.data)

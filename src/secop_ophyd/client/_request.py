@@ -32,11 +32,11 @@ class Request:
     __slots__ = (
         "action",
         "specifier",
+        "key",
         "line",
         "future",
         "patient",
         "timeout",
-        "timer",
         "made_at",
         "sent",
         "expired",
@@ -54,22 +54,18 @@ class Request:
     ):
         self.action = action
         self.specifier = specifier
+        # What it has in common with its reply
+        self.key = request_key(action, specifier)
         self.line = line
         self.future = future
         self.patient = patient
         self.timeout = timeout
-        self.timer: asyncio.TimerHandle | None = None
         self.made_at = made_at
         self.sent = False
         self.expired = False
 
     def __str__(self) -> str:
         return f"{self.action} {self.specifier}".strip()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What it has in common with its reply."""
-        return request_key(self.action, self.specifier)
 
     @property
     def module(self) -> str:

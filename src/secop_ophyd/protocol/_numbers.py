@@ -46,6 +46,9 @@ class NumberInfo(DataInfo):
         return int(match[1]) if match else None
 
     def oddity(self, data: Any) -> str:
+        low, high = self.min, self.max
+        if low is not None and high is not None and low <= data <= high:
+            return ""  # as nearly all are
         return self._oddity_of(data)
 
     def _oddity_of(self, value: float) -> str:
@@ -91,6 +94,8 @@ class DoubleInfo(NumberInfo):
         return value
 
     def from_json(self, data: Any) -> float:
+        if type(data) is float:  # as nearly all are
+            return data
         if not is_number(data):
             raise self._refuse(data, "a number")
         try:

@@ -28,7 +28,7 @@ class DataReport(NamedTuple):
 
 def _number(value: Any) -> float | None:
     if type(value) is not float:  # as nearly all are
-        if not is_number(value):
+        if value is None or not is_number(value):
             return None
         try:
             value = float(value)

@@ -561,7 +561,14 @@ class Written:
 async def test_requests_of_one_turn_of_the_loop_go_out_together():
     log = logging.getLogger("test")
     connection = Connection(
-        "node", log, lambda m: None, lambda *_: None, 64, 1000, lambda: 1.0
+        "node",
+        log,
+        lambda m: None,
+        lambda *_: False,
+        lambda *_: None,
+        64,
+        1000,
+        lambda: 1.0,
     )
     wire = Written()
     connection.connection_made(wire)
