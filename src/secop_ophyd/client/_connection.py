@@ -45,6 +45,8 @@ _ANSWERS = {
 # Two of them at once could be executed in the other order by a parallel node
 _WRITES = frozenset({"change", "do"})
 MOST_PATIENCE = 10
+# Who was given so many bytes at once by the event loop may not have got all there are
+LARGE_READ = 2**16
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -91,9 +93,10 @@ class Connection(asyncio.Protocol):
         self._reason: ConnectionLost | None = None
         self.closed = self._loop.create_future()
         self.last_received = self._loop.time()
+        self._large_read_at = 0.0
         # Sent and unanswered, by what answers them
         self._unanswered: dict[tuple[str, str], list[Request]] = {}
-        self._deadlines = Deadlines(self._loop, lambda: self.last_received)
+        self._deadlines = Deadlines(self._loop, lambda: self._large_read_at)
         # What was taken for lost, so an answer may come when nobody waits for it
         self._given_up: set[tuple[str, str]] = set()
         # Not sent while one with the same answer is late
@@ -299,6 +302,8 @@ class Connection(asyncio.Protocol):
             # second one waits 44 ms for an acknowledgement that Linux delays
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         self.last_received = self._loop.time()
+        if len(data) >= LARGE_READ:
+            self._large_read_at = self.last_received
         try:
             lines = self._buffer.feed(data)
         except InvalidMessage as error:

@@ -9,8 +9,8 @@ from ._request import Request
 
 _SLACK = 0.001
 """What is due within this many seconds is late together."""
-MOST_TURNS = 32
-"""Of the event loop, each of which reads up to 256 KiB: no socket holds more."""
+MOST_READS = 16
+"""More than a socket holds by default: asyncio reads up to 256 KiB at once."""
 
 
 class Deadlines:
@@ -23,14 +23,16 @@ class Deadlines:
     not make a node late that was not.
 
     :param loop: The event loop.
-    :param last_received: Tells when something has been read, in its time.
+    :param large_read_at: Tells when so much was read at once that there may be more,
+        in its time. Any read would be too often: in an event loop that is busy,
+        something comes in each turn.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, last_received: Callable[[], float]
+        self, loop: asyncio.AbstractEventLoop, large_read_at: Callable[[], float]
     ):
         self._loop = loop
-        self._last_received = last_received
+        self._large_read_at = large_read_at
         self._timer: asyncio.TimerHandle | None = None
         self._due: dict[Request, tuple[float, Callable[[Request], None]]] = {}
 
@@ -64,10 +66,10 @@ class Deadlines:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._look)
 
-    def _look(self, turns: int = 0, since: float = 0.0) -> None:
-        if self._last_received() >= since and turns < MOST_TURNS:
+    def _look(self, reads: int = 0, since: float = 0.0) -> None:
+        if self._large_read_at() >= since and reads < MOST_READS:
             now = self._loop.time()
-            self._timer = self._loop.call_later(0, self._look, turns + 1, now)
+            self._timer = self._loop.call_later(0, self._look, reads + 1, now)
             return
         self._timer = None
         now = self._loop.time() + _SLACK

@@ -1,8 +1,12 @@
 """What is bounded stays so: time, requests on their way, and what others do to it."""
 
+import array
 import asyncio
 import contextlib
+import fcntl
 import random
+import socket
+import termios
 import threading
 import time
 from collections.abc import Generator
@@ -219,29 +223,44 @@ def in_a_thread(node: FakeNode) -> Generator[None, None, None]:
         loop.close()
 
 
-LONG_LINES = (b"_note x " + b"1" * 0x10000 + b"\n") * 40
+MUCH = b"_note x 1\n" * 30_000  # more than the event loop reads at once
 
 
-@pytest.mark.parametrize("before", [b"", LONG_LINES], ids=["alone", "after much else"])
+def unread(client: SecopClient) -> int:
+    """Return how many bytes the system has received."""
+    number = array.array("i", [0])
+    sock = client._link.connection._socket
+    fcntl.ioctl(sock.fileno(), termios.FIONREAD, number)
+    return number[0]
+
+
+@pytest.mark.parametrize("before", [b"", MUCH], ids=["alone", "after much else"])
 async def test_a_listener_that_blocks_makes_no_node_late(before):
     """It blocks for longer than a node may be silent, or a request may take."""
     node, other = FakeNode(structure()), Listener()
     told: list[float] = []
     states: list[ConnectionState] = []
+    reply = before + b"reply cryo:value [5,{}]\n"
 
     def block(reading):
         told.append(reading.value)
         if reading.value == 1:
-            time.sleep(0.35)
+            until = time.monotonic() + 5
+            while unread(client) < len(reply) and time.monotonic() < until:
+                time.sleep(0.01)
+            time.sleep(0.6)
 
-    options = ClientOptions(timeout=0.1)
+    options = ClientOptions(timeout=0.5, max_silence=0.5)
     with in_a_thread(node):
         async with SecopClient(node.uri, options) as client:
+            sock = client._link.connection._socket
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**19)
             end = client.on_state(states.append)
             stop = client.parameter("m", "value").subscribe(block)
             client.parameter("m", "value").subscribe(other)
             node.reply_raw("read m:value", b"reply m:value [1,{}]\n")
-            node.reply_raw("read cryo:value", before + b"reply cryo:value [5,{}]\n")
+            node.reply_raw("read cryo:value", reply)
+            node.delay("read cryo:value", 0.05)  # so that both are not read at once
             one = asyncio.ensure_future(client.read("m", "value"))
             two = asyncio.ensure_future(client.read("cryo", "value"))
             assert (await one).value == 1
