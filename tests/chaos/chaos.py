@@ -28,7 +28,7 @@ from typing import Any
 
 from by_client import User
 from by_plan import Engine, PlanUser
-from nodes import Fake, Frappy, free_port
+from nodes import Fake, Frappy, free_port, reserve_ports
 from oracle import Oracle
 from schedule import draw, suffer
 
@@ -205,6 +205,7 @@ def work(seeds: list[int]) -> Outcome:
     """Run schedules in this process."""
     if not logging.getLogger().handlers:
         logging.getLogger().addHandler(logging.NullHandler())
+    reserve_ports()
     before = len(os.listdir("/proc/self/fd"))
     outcome = asyncio.run(clients([s for s in seeds if kind_of(s)[1] == "client"]))
     if plans := [s for s in seeds if kind_of(s)[1] == "plan"]:

@@ -18,6 +18,7 @@ from secop_ophyd.testing import FakeNode
 
 NODES = Path(__file__).parents[1] / "nodes"
 COUNTERS = [*(f"r{index}:value" for index in range(4)), "w:value", "w:target"]
+RANGES = 110  # of ports, below those that the system gives away
 EVERY = 0.004  # s, from one new value of a fake node to the next
 
 LARGE = {"type": "int", "min": 0, "max": 2**60}
@@ -70,16 +71,21 @@ def other_structure() -> dict[str, Any]:
 
 
 @functools.cache
-def _ports() -> Iterator[int]:
-    """Return ports that hardly any other process uses."""
-    first = 10_000 + os.getpid() % 110 * 200
-    return itertools.cycle(range(first, first + 200))
+def reserve_ports() -> Iterator[int]:
+    """Return ports that no other process of this suite uses."""
+    for number in range(os.getpid(), os.getpid() + RANGES):
+        first = 10_000 + number % RANGES * 200
+        with contextlib.suppress(OSError), socket.socket() as guard:
+            guard.bind(("127.0.0.1", first))
+            guard.detach()  # it holds the others until the process ends
+            return itertools.cycle(range(first + 1, first + 200))
+    raise RuntimeError("all ports are in use")
 
 
 def free_port() -> int:
     """Return a port that nobody gets by chance while its node restarts."""
     while True:
-        port = next(_ports())
+        port = next(reserve_ports())
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port
