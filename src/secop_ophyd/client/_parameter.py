@@ -129,6 +129,7 @@ class Parameter:
         "_is_decoded",
         "_is_odd",
         "_listeners",
+        "__weakref__",
     )
 
     def __init__(

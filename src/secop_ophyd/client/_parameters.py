@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
+from weakref import WeakValueDictionary
 
 from secop_ophyd.protocol import (
     ConnectionLost,
@@ -56,8 +57,10 @@ class Parameters:
         # The same, by what comes over the wire
         self._by_bytes: dict[bytes, Parameter] = {}
         # What was described differently, by equipment_id and specifier: a node that
-        # runs with another configuration for a while is soon back with the right one
-        self._former: dict[tuple[str, str], Parameter] = {}
+        # runs with another configuration for a while is soon back with the right one.
+        # Only what somebody has or listens to, or the node could fill the memory
+        self._former = WeakValueDictionary[tuple[str, str], Parameter]()
+        self._listened_to: list[Parameter] = []
         self._described: bytes | None = None
         self._up_to_date = False  # the description, with the node's own
         self.description = NodeDescription()
@@ -162,6 +165,7 @@ class Parameters:
                     "connect the device again with force_reconnect=True"
                 )
             )
+        self._listened_to = [p for p in self._former.values() if p.listeners]
 
     def _new(self, description: ParameterDescription) -> Parameter:
         """Return a parameter; the former one if it is described as it was then."""

@@ -4,11 +4,13 @@ import array
 import asyncio
 import contextlib
 import fcntl
+import gc
 import random
 import socket
 import termios
 import threading
 import time
+import weakref
 from collections.abc import Generator
 from types import SimpleNamespace
 
@@ -16,7 +18,7 @@ import pytest
 
 from secop_ophyd.client import ClientOptions, ConnectionState, SecopClient
 from secop_ophyd.client import _link as link
-from secop_ophyd.protocol import IsBusy, RequestTimeout, SecopError
+from secop_ophyd.protocol import DescriptionChanged, IsBusy, RequestTimeout, SecopError
 from secop_ophyd.testing import ChaosProxy, FakeNode
 
 from .conftest import Listener, structure, until
@@ -313,6 +315,28 @@ async def test_a_listener_that_raises_at_each_reading_stops_nothing(
     for end in ends:
         end()
     assert "a listener that is broken" in caplog.text
+
+
+# Descriptions
+
+
+async def test_a_node_that_is_another_one_each_time_fills_no_memory(node, connect):
+    client, heard = await connect(), Listener()
+    client.parameter("m", "value").subscribe(heard)  # the parameter is not kept
+    all_there_are = len(list(client.description.parameters()))
+    parameters = weakref.WeakSet(client._parameters)
+    for number in range(30):
+        await node.restart(structure() | {"equipment_id": f"number {number}"})
+        async with asyncio.timeout(5):
+            while client.description.equipment_id != f"number {number}":
+                await asyncio.sleep(0.001)
+        parameters.update(client._parameters)
+    gc.collect()
+    assert len(parameters) == all_there_are + 1
+    assert heard.values[-1] is DescriptionChanged
+    node.set("m:value", 77)
+    await node.restart(structure())
+    await heard.wait_for(77)
 
 
 # Many nodes
