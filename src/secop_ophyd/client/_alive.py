@@ -44,7 +44,7 @@ class KeepAlive:
                 self._asked_at = now
                 ping = self._connection.request("ping", "alive", timeout=self._interval)
                 ping.add_done_callback(_ignore)
-            elif not self._connection.waits_for_more_than("ping"):
+            elif not self._connection.requests.wait_for_more_than("ping"):
                 self._connection.abort(
                     ConnectionLost(
                         f"{self._name}: the node is silent for {now - last:.3g} s, "

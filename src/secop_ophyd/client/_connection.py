@@ -1,18 +1,10 @@
-"""One TCP connection to a SEC node: requests out, replies matched, events on.
-
-SECoP replies carry no identifier, so a reply belongs to the oldest request with
-its action and specifier. A request that nobody waits for any more keeps its place
-until it is answered, or the reply to it would be taken for the reply to the next.
-While one is late, no other like it is sent: should the late reply never come, the
-next one would be taken for it, and so on for ever.
-"""
+"""One TCP connection to a SEC node: requests out, replies matched, events on."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +16,6 @@ from secop_ophyd.protocol import (
     LineBuffer,
     Message,
     NotASecNode,
-    RequestTimeout,
     SecopError,
     format_message,
     make_error,
@@ -36,15 +27,13 @@ from secop_ophyd.protocol import (
 
 from ._deadlines import Deadlines
 from ._request import Request, request_key
+from ._requests import Requests
 
 # What a request waits for, by the action that comes back
 _ANSWERS = {
     **{reply: request for request, reply in REPLIES.items()},
     **{f"error_{request}": request for request in REPLIES},
 }
-# Two of them at once could be executed in the other order by a parallel node
-_WRITES = frozenset({"change", "do"})
-MOST_PATIENCE = 10
 # Who was given so many bytes at once by the event loop may not have got all there are
 LARGE_READ = 2**16
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -82,8 +71,6 @@ class Connection(asyncio.Protocol):
         self._on_message = on_message
         self._on_update = on_update
         self._on_lost = on_lost
-        self._window = window
-        self._patience = patience
         self._buffer = LineBuffer(max_line)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -94,27 +81,23 @@ class Connection(asyncio.Protocol):
         self.closed = self._loop.create_future()
         self.last_received = self._loop.time()
         self._large_read_at = 0.0
-        # Sent and unanswered, by what answers them
-        self._unanswered: dict[tuple[str, str], list[Request]] = {}
-        self._deadlines = Deadlines(self._loop, lambda: self._large_read_at)
-        # What was taken for lost, so an answer may come when nobody waits for it
-        self._given_up: set[tuple[str, str]] = set()
-        # Not sent while one with the same answer is late
-        self._held: dict[tuple[str, str], deque[Request]] = {}
-        self._on_wire = 0
+        self.requests = Requests(
+            name,
+            Deadlines(self._loop, lambda: self._large_read_at),
+            self._send_line,
+            window,
+            patience,
+            lambda: self.last_received,
+        )
         # What goes out together with others at the end of this turn of the event loop
         self._joined: list[bytes] | None = None
-        # Ready to be sent, but the window is full
-        self._ready: deque[Request] = deque()
-        # Per module, the first one is ready or sent
-        self._writes: dict[str, deque[Request]] = {}
 
     @property
     def lost(self) -> ConnectionLost | None:
         """Why the connection has ended, None while it has not."""
         return self._reason
 
-    # Requests
+    # What is asked
 
     def identify(self) -> asyncio.Future[Identity]:
         """Ask who is there; other lines before the answer are skipped."""
@@ -152,35 +135,8 @@ class Connection(asyncio.Protocol):
             reason = self._reason or f"{self._name}: not connected"
             request.fail(ConnectionLost(f"{reason} (no '{request}')"))
             return future
-        if timeout is not None:
-            self._deadlines.set(request, timeout, self._expire)
-        if urgent:
-            self._send(request)
-        elif action in _WRITES:
-            queue = self._writes.setdefault(request.module, deque())
-            queue.append(request)
-            if len(queue) == 1:
-                self._ready.append(request)
-        else:
-            self._ready.append(request)
-        self._send_ready()
+        self.requests.add(request, urgent)
         return future
-
-    def _send_ready(self) -> None:
-        while self._ready and self._on_wire < self._window:
-            request = self._ready.popleft()
-            if request.future.done():  # cancelled or too late: never send it
-                self._next_write(request)
-            elif self._late(request):
-                self._held.setdefault(request.key, deque()).append(request)
-            else:
-                self._send(request)
-
-    def _send(self, request: Request) -> None:
-        request.sent = True
-        self._unanswered.setdefault(request.key, []).append(request)
-        self._on_wire += 1
-        self._send_line(request.line)
 
     def _send_line(self, line: bytes) -> None:
         if self._transport is None:
@@ -199,93 +155,6 @@ class Connection(asyncio.Protocol):
         lines, self._joined = self._joined, None
         if lines and self._transport is not None:
             self._transport.write(b"".join(lines))
-
-    def _next_write(self, request: Request) -> None:
-        if request.action not in _WRITES:
-            return
-        queue = self._writes.get(request.module)
-        if not queue or queue[0] is not request:
-            return
-        queue.popleft()
-        if queue:
-            self._ready.append(queue[0])
-        else:
-            del self._writes[request.module]
-
-    def _expire(self, request: Request) -> None:
-        timeout = request.timeout or 0.0
-        if request.patient:
-            # A node that tells other things all the time may have lost the answer
-            last = request.made_at + MOST_PATIENCE * timeout
-            now = self._loop.time()
-            rest = min(self.last_received + timeout, last) - now
-            if rest > 0:
-                self._deadlines.set(request, rest, self._expire)
-                return
-            if now >= last:
-                timeout *= MOST_PATIENCE
-        request.expired = True
-        request.fail(RequestTimeout(self._why_late(request, timeout)))
-        if not request.sent:
-            return  # it is passed over when its turn comes
-        self._on_wire -= 1
-        if request.action not in _WRITES:
-            patience = max(timeout, self._patience())
-            self._deadlines.set(request, patience, self._give_up)
-        self._send_ready()
-
-    def _give_up(self, request: Request) -> None:
-        """Take a reply for lost that is very late."""
-        self._forget(request)
-        self._given_up.add(request.key)
-        self._release(request)
-        self._send_ready()
-
-    def _late(self, request: Request) -> Request | None:
-        """Return what is late and has the same answer as a request."""
-        sent = self._unanswered.get(request.key, ())
-        return next((r for r in sent if r.expired), None)
-
-    def _release(self, settled: Request) -> None:
-        """Let those go that were held by a request that is late no more."""
-        if settled.key in self._held and not self._late(settled):
-            self._ready.extendleft(reversed(self._held.pop(settled.key)))
-
-    def _why_late(self, request: Request, timeout: float) -> str:
-        text = f"{self._name}: no answer to '{request}' within {timeout:g} s"
-        if request.sent:
-            return text
-        text = f"{text}; it was never sent, since"
-        first = self._writes.get(request.module, (request,))[0]
-        if request.action in _WRITES and first is not request and first.sent:
-            return (
-                f"{text} {self._unanswered_for(first)}; connect the device again "
-                "with force_reconnect=True if the node has lost it"
-            )
-        if first := self._late(request):
-            return f"{text} {self._unanswered_for(first)}"
-        return f"{text} {self._on_wire} others are unanswered"
-
-    def _unanswered_for(self, request: Request) -> str:
-        waiting = self._loop.time() - request.made_at
-        return f"'{request}' has been unanswered for {waiting:.1f} s"
-
-    def _forget(self, request: Request) -> None:
-        requests = self._unanswered[request.key]
-        requests.remove(request)
-        if not requests:
-            del self._unanswered[request.key]
-
-    def waits_for_more_than(self, action: str) -> bool:
-        """Tell whether another request is unanswered, and still in time.
-
-        :param action: What does not count.
-        """
-        return any(
-            request.action != action and not request.expired
-            for requests in self._unanswered.values()
-            for request in requests
-        )
 
     # What the node sends
 
@@ -360,19 +229,19 @@ class Connection(asyncio.Protocol):
     def _answer_received(self, message: Message) -> None:
         action = _ANSWERS[message.action]
         key = request_key(action, message.specifier)
-        requests = self._unanswered.get(key)
+        request = self.requests.oldest(key)
         failed = message.action.startswith("error_")
         self._on_message(message)
-        if requests:
-            self._settle(requests[0], message, failed)
-        elif failed and key not in self._given_up:
+        if request is not None:
+            self._settle(request, message, failed)
+        elif failed and not self.requests.was_given_up(key):
             self._answer_only_request(message, action)
 
     def _answer_only_request(self, message: Message, action: str = "") -> None:
         """Attribute an error to the only request that it can be about."""
-        waiting = [r for requests in self._unanswered.values() for r in requests]
-        if len(waiting) == 1 and action in ("", waiting[0].action):
-            self._settle(waiting[0], message, failed=True)
+        request = self.requests.only()
+        if request is not None and action in ("", request.action):
+            self._settle(request, message, failed=True)
         else:
             self._log.warning(
                 "%s: an error that belongs to no request: %s %s %s",
@@ -383,24 +252,16 @@ class Connection(asyncio.Protocol):
             )
 
     def _settle(self, request: Request, message: Message, failed: bool) -> None:
-        self._forget(request)
-        self._deadlines.drop(request)
-        if not request.expired:
-            self._on_wire -= 1
-        self._next_write(request)
-        self._release(request)
         if not failed:
-            if not request.future.done():
-                request.future.set_result(message)
-        else:
-            where = f"{self._name} {request}"
-            try:
-                report = parse_error_report(message.value())
-                error: SecopError = make_error(report, where)
-            except SecopError as unreadable:
-                error = type(unreadable)(f"{where}: {unreadable}")
-            request.fail(error)
-        self._send_ready()
+            self.requests.settle(request, message)
+            return
+        where = f"{self._name} {request}"
+        try:
+            report = parse_error_report(message.value())
+            error: SecopError = make_error(report, where)
+        except SecopError as unreadable:
+            error = type(unreadable)(f"{where}: {unreadable}")
+        self.requests.settle(request, error)
 
     # The end
 
@@ -420,16 +281,7 @@ class Connection(asyncio.Protocol):
             f"{self._name}: the connection was lost: {exc or 'the node closed it'}"
         )
         self._transport = self._socket = None
-        self._deadlines.end()
-        queues = (self._unanswered, self._held, self._writes)
-        for requests in (self._ready, *(q for x in queues for q in x.values())):
-            for request in requests:
-                never = "" if request.sent else "; it was never sent"
-                request.fail(ConnectionLost(f"{reason} (during '{request}'{never})"))
-        self._unanswered.clear()
-        self._held.clear()
-        self._ready.clear()
-        self._writes.clear()
+        self.requests.end(reason)
         if self._identity and not self._identity.done():
             foreign = self.not_a_sec_node() if self._foreign_line else reason
             self._identity.set_exception(foreign)

@@ -49,13 +49,13 @@ async def cancel_after(turns, coroutine) -> bool:
 
 
 def nothing_waits(client) -> bool:
-    connection = client._link.connection
+    requests = client._link.connection.requests
     return not (
-        connection._on_wire
-        or connection._unanswered
-        or connection._ready
-        or connection._held
-        or connection._writes
+        requests._on_wire
+        or requests._unanswered
+        or requests._ready
+        or requests._held
+        or requests._writes
     )
 
 
