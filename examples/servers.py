@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from signal import SIGINT
 from subprocess import PIPE, Popen
 
 from ophyd_async.epics import demo as epics
@@ -57,7 +56,7 @@ def start_motor_records() -> Generator[str]:
                     raise RuntimeError("the IOC has ended")
             yield "sim:"
         finally:
-            ioc.send_signal(SIGINT)
+            ioc.terminate()
             ioc.communicate()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 START = 60.0  # s, on a machine that does many other things
 END = 20.0
@@ -45,24 +47,39 @@ def running(
         yield process
     finally:
         try:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # SIGINT is ignored by what runs in the background
             process.wait(END)
         except subprocess.TimeoutExpired:
             pass
         finally:
-            _end_group(process)
+            end_group(process)
 
 
-def wait_for(process: subprocess.Popen[bytes], log: Path, ready: str) -> None:
+def wait_for(
+    process: subprocess.Popen[bytes], log: Path, ready: str | re.Pattern[str]
+) -> None:
     """Wait until a process says something."""
     deadline = time.monotonic() + START
-    while ready not in (text := log.read_text(errors="replace")):
+    while not re.search(ready, text := log.read_text(errors="replace")):
         assert process.poll() is None, text
         assert time.monotonic() < deadline, text
         time.sleep(0.05)  # a file tells nobody that it has grown
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def wait_for_group(process: subprocess.Popen[Any]) -> None:
+    """Wait until all that a process has started has ended, too."""
+    deadline = time.monotonic() + END
+    try:
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)  # who was started by others tells nobody of its end
+    except ProcessLookupError:
+        return
+    raise AssertionError(f"{process.args} has left processes behind")
+
+
+def end_group(process: subprocess.Popen[Any]) -> None:
+    """End a process with all that it has started."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

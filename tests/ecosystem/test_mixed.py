@@ -36,6 +36,7 @@ def check_motor_scan(documents: Documents, start: Any) -> None:
     assert column(documents, start, "primary", "sample-cryo") == [20] * 5
     assert column(documents, start, "primary", "sample-detector") == [1010] * 5
     assert min(column(documents, start, "primary", "counter-channel-1-value")) > 0
+    assert documents.configuration(start, "sample-cryo")["sample-cryo-ramp"] == 600
     # The node tells it each time it is read
     stream = "sample-cryo_monitor"
     assert set(column(documents, start, stream, "sample-cryo")) == {20}
@@ -61,6 +62,11 @@ def check_stored(documents: Documents, start: Any, run: Any) -> None:
     descriptors = documents.named("descriptor")
     streams = [d["name"] for d in descriptors if d["run_start"] == start["uid"]]
     assert sorted(run) == sorted(streams)
+    for descriptor in descriptors:
+        if descriptor["run_start"] == start["uid"]:
+            stored = run[descriptor["name"]].metadata["configuration"]
+            for device, found in descriptor["configuration"].items():
+                assert stored[device]["data"] == found["data"]
     for stream in streams:
         data = run[stream].read()
         events = documents.events(start, stream)

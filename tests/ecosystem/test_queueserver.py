@@ -53,6 +53,8 @@ def ask(tmp_path: Path, redis: str, node: SimulatedNode, tiled: str) -> Iterator
     shutil.copytree(EXAMPLES / "queueserver" / "startup", tmp_path / "startup")
     beamline = tmp_path / "startup" / "beamline.yml"
     beamline.write_text(beamline.read_text().replace("localhost:10767", node.uri))
+    with beamline.open("a") as file:
+        file.write(f"magnet:\n  uri: 127.0.0.1:{find_free_port()}\n")  # is down
     control, info = (f"tcp://127.0.0.1:{find_free_port()}" for _ in range(2))
     command = [
         *(Path(sys.executable).with_name("start-re-manager"),),
@@ -87,7 +89,7 @@ def wait_until(ask: Ask, is_done: Callable[[dict[str, Any]], bool]) -> None:
         time.sleep(0.2)  # the manager tells what is new to who asks
 
 
-def test_queue(ask: Ask, node: SimulatedNode, catalogue: Any) -> None:
+def test_queue(ask: Ask, node: SimulatedNode, catalogue: Any, tmp_path: Path) -> None:
     ask("environment_open")
     wait_until(ask, lambda s: s["manager_state"] == "idle")
     assert ask("status")["worker_environment_exists"]
@@ -95,6 +97,8 @@ def test_queue(ask: Ask, node: SimulatedNode, catalogue: Any) -> None:
     devices = ask("devices_allowed", user_group="primary")["devices_allowed"]
     cryo = devices["sample"]["components"]["cryo"]
     assert cryo["is_movable"] and cryo["is_readable"]
+    log = (tmp_path / "manager.log").read_text()
+    assert "1 of 2 nodes are not connected: magnet (cannot connect to SEC" in log
 
     plans = [
         {"name": "mv", "args": ["sample.cryo", 15]},
