@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 import urllib.error
@@ -24,6 +25,7 @@ from ..processes import running
 
 pytestmark = pytest.mark.timeout(300)
 EXAMPLE = Path(__file__).parents[3] / "examples" / "blueapi"
+BLUEAPI = str(Path(sys.executable).with_name("blueapi"))
 Ask = Callable[..., Any]
 
 
@@ -59,13 +61,13 @@ def ask(tmp_path: Path, node: SimulatedNode) -> Iterator[Ask]:
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.load(reply)
 
-    command = [str(Path(sys.executable).with_name("blueapi")), "-c", "blueapi.yml"]
+    command = [BLUEAPI, "-c", "blueapi.yml", "serve"]
     environment = {
         "PYTHONPATH": os.pathsep.join([".", *sys.path]),
         "OTEL_SDK_DISABLED": "true",
     }
     log = tmp_path / "blueapi.log"
-    with running([*command, "serve"], log, "Uvicorn running", environment, folder):
+    with running(command, log, "Uvicorn running", environment, folder):
         wait_until(lambda: ask("GET", "environment")["initialized"])
         yield ask
     print(log.read_text())
@@ -86,7 +88,24 @@ def run(ask: Ask, plan: str, **params: Any) -> dict[str, Any]:
     return ask("GET", f"tasks/{task}")
 
 
-async def test_blueapi(ask: Ask, node: SimulatedNode) -> None:
+def active(ask: Ask) -> bool:
+    return not all(task["is_complete"] for task in ask("GET", "tasks")["tasks"])
+
+
+def run_by_command(folder: Path, how: str) -> None:
+    params = {"detectors": ["sample.detector"], "motor": "sample.cryo"}
+    params |= {"start": 22, "stop": 20, "num": 2}
+    options = ["-i", "cm12345-1", how, "scan", json.dumps(params)]
+    # It may fail to show what it gets, see docs/how-to/blueapi.md
+    subprocess.run(
+        [BLUEAPI, "-c", "blueapi.yml", "controller", "run", *options],
+        cwd=folder,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+async def test_blueapi(ask: Ask, node: SimulatedNode, tmp_path: Path) -> None:
     names = {device["name"] for device in ask("GET", "devices")["devices"]}
     assert names == {"sample"}  # the magnet is down
     plans = {plan["name"] for plan in ask("GET", "plans")["plans"]}
@@ -111,6 +130,14 @@ async def test_blueapi(ask: Ask, node: SimulatedNode) -> None:
         await somebody_else.ping()
     moves = [t for i, t in enumerate(targets) if i == 0 or t != targets[i - 1]]
     assert moves[-4:] == [15, 18, 20, 22]
+
+    # The command line, in the background, and with somebody who watches
+    for how in ("--bg", "--ws"):
+        await asyncio.to_thread(run_by_command, tmp_path / "blueapi", how)
+        await asyncio.to_thread(wait_until, lambda: not active(ask))
+    tasks = ask("GET", "tasks")["tasks"]
+    assert len(tasks) == 5
+    assert [task["errors"] for task in tasks] == [[]] * 5, tasks
 
     with pytest.raises(urllib.error.HTTPError) as refused:
         run(ask, "move", motor="sample.cyro", target=15)
