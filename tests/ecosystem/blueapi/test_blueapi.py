@@ -114,7 +114,7 @@ async def test_blueapi(ask: Ask, node: SimulatedNode, tmp_path: Path) -> None:
     async with SecopClient(node.uri) as somebody_else:
         targets: list[float] = []
         target = somebody_else.parameter("cryo", "target")
-        target.subscribe(lambda reading: targets.append(reading.value))
+        end = target.subscribe(lambda reading: targets.append(reading.value))
 
         def tasks() -> list[dict[str, Any]]:
             cryo, detectors = "sample.cryo", ["sample.detector"]
@@ -127,7 +127,8 @@ async def test_blueapi(ask: Ask, node: SimulatedNode, tmp_path: Path) -> None:
 
         for task in await asyncio.to_thread(tasks):
             assert task["errors"] == [], task
-        await somebody_else.ping()
+        await somebody_else.ping()  # all that came before is there
+        end()
     moves = [t for i, t in enumerate(targets) if i == 0 or t != targets[i - 1]]
     assert moves[-4:] == [15, 18, 20, 22]
 
