@@ -3,6 +3,7 @@
 from ._client import Pong, SecopClient
 from ._connection import Connection
 from ._discovery import FoundNode, Network, discover
+from ._garbage import no_collection
 from ._listeners import Listeners
 from ._options import ClientOptions, ConnectionState
 from ._parameter import Listener, Parameter, Reading
@@ -29,6 +30,7 @@ __all__ = [
     # For who builds on it
     "Connection",
     "Listeners",
+    "no_collection",
     "acquire_client",
     "release_client",
 ]

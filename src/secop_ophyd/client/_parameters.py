@@ -24,6 +24,7 @@ from secop_ophyd.protocol import (
     show,
 )
 
+from ._garbage import no_collection
 from ._options import ClientOptions
 from ._parameter import Parameter
 
@@ -94,7 +95,8 @@ class Parameters:
         :raises SecopError: If it makes no sense.
         """
         if reply.data != self._described:
-            self._describe(reply)
+            with no_collection():
+                self._describe(reply)
             self._described = reply.data
         self._up_to_date = True
 

@@ -10,6 +10,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import Enum
+from functools import cached_property, lru_cache
 from typing import Any, get_args, get_origin
 
 import numpy as np
@@ -66,7 +67,7 @@ class Converter(ABC):
         """Describe the value of the signal."""
         return describe_leaf(self.info, source)
 
-    @property
+    @cached_property
     def columns(self) -> list[Column] | None:
         """The columns of the value in documents; None if it is one itself."""
         return None if is_plain(self.info) else columns(self.info)
@@ -260,19 +261,35 @@ def make_converter(info: DataInfo, datatype: Any = None, name: str = "") -> Conv
             return EnumArrayConverter(
                 info, members, _enum_type(members, annotated, name)
             )
+        case _ if datatype is None:
+            return _converter_of(_Itself(info))
         case _:
             converter = _make(info, _DATATYPES[datatype_text(info)])
-    if (
-        datatype is None
-        or datatype == converter.datatype
-        or _is_array_of(datatype, converter.datatype)
-    ):
-        converter.datatype = converter.datatype if datatype is None else datatype
+    if datatype == converter.datatype or _is_array_of(datatype, converter.datatype):
+        converter.datatype = datatype
         return converter
     raise TypeError(
         f"annotated as {_type_name(datatype)}, "
         f"but the node has {_type_name(converter.datatype)}"
     )
+
+
+class _Itself:
+    """Stands for a data type in a cache: not every one has a hash."""
+
+    def __init__(self, info: DataInfo):
+        self.info = info
+
+    def __hash__(self) -> int:
+        return id(self.info)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.info is other.info
+
+
+@lru_cache(256)  # a description has each data type once, however many parameters
+def _converter_of(itself: _Itself) -> Converter:
+    return _make(itself.info, _DATATYPES[datatype_text(itself.info)])
 
 
 def _make(info: DataInfo, datatype: Any) -> Converter:

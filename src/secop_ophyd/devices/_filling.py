@@ -64,6 +64,12 @@ def _check_kind(child: Device | None, kind: type[Device]) -> None:
         )
 
 
+def _child(device: Device, attribute: str) -> Device | None:
+    """Return a child; to look through all of them takes long if there are many."""
+    child = vars(device).get(attribute)
+    return child if isinstance(child, Device) else None
+
+
 class FillingConnector(DeviceConnector):
     """Makes and binds signals, commands and child devices of a device."""
 
@@ -225,7 +231,7 @@ class FillingConnector(DeviceConnector):
         :raises TypeError: If an annotation does not fit.
         """
         self._bound.add(attribute)
-        signal: Any = dict(device.children()).get(attribute)
+        signal: Any = _child(device, attribute)
         if attribute in self._annotated:
             if type(signal) is SignalR:
                 kind = SignalR  # annotated as less than it is
@@ -261,7 +267,7 @@ class FillingConnector(DeviceConnector):
         """
         self._bound.add(attribute)
         kind = command_type(description)
-        command = dict(device.children()).get(attribute)
+        command = _child(device, attribute)
         if attribute in self._annotated:
             _check_kind(command, kind)
             if attribute in self._private:

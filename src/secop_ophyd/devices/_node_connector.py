@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import time
 from collections.abc import Generator
 from typing import Any
@@ -20,9 +19,11 @@ from ophyd_async.core import (
 
 from secop_ophyd.client import (
     SecopClient,
+    no_collection,
 )
 from secop_ophyd.codegen import member_names, module_names
 from secop_ophyd.protocol import (
+    DescriptionChanged,
     InterfaceClass,
     ModuleDescription,
     NodeAddress,
@@ -47,6 +48,8 @@ from ._modules import SECoPBaseDevice
 from ._options import NodeOptions
 
 CLOSE_TIMEOUT = 5.0
+LONGEST_BLOCK = 0.02
+"""For how long to make devices before others have their turn, in seconds."""
 MAX_KEY = 60
 """PostgreSQL, whose rules Tiled has for all tables, takes 63 with `ts_` in front."""
 
@@ -136,7 +139,7 @@ class NodeConnector(FillingConnector):
         comes_back = self.held.client_or_none is not None and not self.forced
         try:
             client = await self.held.connect(timeout, anew=self.forced)
-            self._make_devices(device, client)
+            await self._make_devices(device, client)
             rest = max(deadline - time.monotonic(), 0.0)
             await self.connect_others(device, rest)
         except BaseException:
@@ -150,14 +153,14 @@ class NodeConnector(FillingConnector):
         await self.held.give_back()
         saved = self._options.description or made_from(type(device))
         if saved is not None:
-            self._make_devices(device, self.held.pretend(saved))
+            await self._make_devices(device, self.held.pretend(saved))
         await super().connect_mock(device, mock)
 
-    def _make_devices(self, device: Device, client: SecopClient) -> None:
+    async def _make_devices(self, device: Device, client: SecopClient) -> None:
         place = str(self.address)
         stale = check_made_from(type(device), client.description, place)
         with no_collection(), self._unnamed(device):
-            problems = self._fill(device, client)
+            problems = await self._fill(device, client)
         equipment_id = client.description.equipment_id or place
         device.set_name(device_name(self._prefix + (self._name or equipment_id)))
         self._report(problems + self._long_keys())
@@ -179,7 +182,7 @@ class NodeConnector(FillingConnector):
                 device.set_name(given)
             raise
 
-    def _fill(self, device: Device, client: SecopClient) -> list[Problem]:
+    async def _fill(self, device: Device, client: SecopClient) -> list[Problem]:
         description = client.description
         names = module_names(description)
         problems = list(description.problems)
@@ -194,7 +197,16 @@ class NodeConnector(FillingConnector):
                 child.connector.empty()
         for name in sorted(set(self._options.modules) - {*description.modules}):
             problems.append(Problem(name, "", "is no module, but there are options"))
+        since = time.perf_counter()
         for name, module in description.modules.items():
+            if time.perf_counter() - since > LONGEST_BLOCK:
+                await asyncio.sleep(0)  # others have the event loop as well
+                since = time.perf_counter()
+                if client.description is not description:
+                    raise DescriptionChanged(
+                        f"{self.address} has described itself differently while its "
+                        "devices were made, connect it again"
+                    )
             attribute = names.modules[name]
             with must_fit(device, attribute, name):
                 child = self._bind_module(
@@ -245,7 +257,7 @@ class NodeConnector(FillingConnector):
             known.connector.empty()  # it has become a module of another class
         if not self.bind_device(attribute):
             setattr(device, attribute, MODULE_CLASSES[kind]())
-        child = dict(device.children())[attribute]
+        child = getattr(device, attribute)
         if not isinstance(child, SECoPBaseDevice):
             raise TypeError(f"annotated as {type(child).__name__}, which is no module")
         self._parts[module.name] = part = NodePart(child)
@@ -342,18 +354,3 @@ class NodeConnector(FillingConnector):
             await asyncio.gather(
                 *(m.connector.trigger() for m in modules if hasattr(m, "trigger"))
             )
-
-
-@contextlib.contextmanager
-def no_collection() -> Generator[None, None, None]:
-    """Do not look for garbage while a big tree of devices is made.
-
-    There is none, and the collector takes longer than all the rest.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

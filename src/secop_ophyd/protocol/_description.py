@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from ._datainfo import parse_datainfo, parse_status_datainfo
+from ._datainfo import Report, parse_datainfo, parse_status_datainfo
 from ._datatypes import DataInfo
 from ._errors import InvalidMessage, SecopError
 from ._guards import is_list, is_number, is_object
+from ._json import fingerprint
 from ._names import is_specifier
 from ._scalars import OpaqueInfo
 from ._text import shorten, show
@@ -209,13 +210,14 @@ def parse_description(raw: Any) -> NodeDescription:
     def note(text: str) -> None:
         problems.append(Problem("", "", text))
 
+    types = _Types()
     modules = _objects(report, "modules", note)
     if not isinstance(report.get("equipment_id"), str) or not report["equipment_id"]:
         note("equipment_id is missing")
     if "timeout" in report and not _is_timeout(report["timeout"]):
         note(f"timeout is not a number of seconds: {show(report['timeout'])}")
     return NodeDescription(
-        modules={name: _module(name, data, problems) for name, data in modules},
+        modules={name: _module(name, data, types, problems) for name, data in modules},
         properties={k: v for k, v in report.items() if k != "modules"},
         problems=tuple(problems),
         raw=report,
@@ -240,8 +242,35 @@ def _objects(
     return found
 
 
+class _Types:
+    """Reads each datainfo once: all modules of one kind have the same ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, bytes], DataInfo] = {}
+
+    def parse(
+        self, parse: Callable[[Any, Report], DataInfo], raw: Any, report: Report
+    ) -> DataInfo:
+        """Return the data type of a datainfo.
+
+        :param parse: What reads it.
+        :param raw: The decoded JSON of the property `datainfo`.
+        :param report: Called with the text of each problem.
+        """
+        mark = fingerprint(raw)
+        if mark is not None and (known := self._known.get((parse, mark))):
+            return known
+        problems: list[str] = []
+        found = parse(raw, problems.append)
+        for problem in problems:
+            report(problem)
+        if mark is not None and not problems:  # which are to be told of each
+            self._known[parse, mark] = found
+        return found
+
+
 def _module(
-    name: str, data: dict[str, Any], problems: list[Problem]
+    name: str, data: dict[str, Any], types: _Types, problems: list[Problem]
 ) -> ModuleDescription:
     def note(text: str) -> None:
         problems.append(Problem(name, "", text))
@@ -251,9 +280,9 @@ def _module(
     for key, properties in _objects(data, "accessibles", note):
         datainfo = properties.get("datainfo")
         if is_object(datainfo) and datainfo.get("type") == "command":
-            commands[key] = _command(name, key, properties, problems)
+            commands[key] = _command(name, key, properties, types, problems)
         else:
-            parameters[key] = _parameter(name, key, properties, problems)
+            parameters[key] = _parameter(name, key, properties, types, problems)
     classes: Any = data.get("interface_classes")
     if not is_list(classes):
         note("interface_classes is missing")
@@ -270,13 +299,17 @@ def _module(
 
 
 def _parameter(
-    module: str, name: str, properties: dict[str, Any], problems: list[Problem]
+    module: str,
+    name: str,
+    properties: dict[str, Any],
+    types: _Types,
+    problems: list[Problem],
 ) -> ParameterDescription:
     def note(text: str) -> None:
         problems.append(Problem(module, name, text))
 
     parse = parse_status_datainfo if name == "status" else parse_datainfo
-    datainfo = parse(properties.get("datainfo"), note)
+    datainfo = types.parse(parse, properties.get("datainfo"), note)
     constant = properties.get("constant", MISSING)
     if constant is None:
         constant = MISSING
@@ -301,7 +334,11 @@ def _parameter(
 
 
 def _command(
-    module: str, name: str, properties: dict[str, Any], problems: list[Problem]
+    module: str,
+    name: str,
+    properties: dict[str, Any],
+    types: _Types,
+    problems: list[Problem],
 ) -> CommandDescription:
     datainfo: dict[str, Any] = properties["datainfo"]
 
@@ -309,9 +346,11 @@ def _command(
         raw = datainfo.get(key)
         if raw is None:
             return None
-        return parse_datainfo(
-            raw, lambda text: problems.append(Problem(module, name, f"{key}: {text}"))
-        )
+
+        def note(text: str) -> None:
+            problems.append(Problem(module, name, f"{key}: {text}"))
+
+        return types.parse(parse_datainfo, raw, note)
 
     return CommandDescription(
         module=module,

@@ -38,6 +38,20 @@ def builtin(value: Any) -> Any:
 _encoder = msgspec.json.Encoder(enc_hook=builtin)
 
 
+def fingerprint(value: Any) -> bytes | None:
+    """Return what only the same JSON value has as well; None if that is not easy.
+
+    Members of objects in another order make another value.
+
+    :param value: What `decode` returns.
+    """
+    try:
+        data = _encoder.encode(value)
+    except Exception:  # too large a number, or nested too deeply
+        return None
+    return None if b"null" in data else data  # which stands for NaN as well
+
+
 _DIGITS_AS_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
 
 

@@ -17,6 +17,7 @@ from secop_ophyd.devices import (
     NodeOptions,
     SECoPNodeDevice,
     SECoPReadableDevice,
+    _node_connector,
 )
 from secop_ophyd.testing import FakeNode
 
@@ -485,6 +486,52 @@ async def test_modules_are_not_named_again_for_each_one_that_is_added(
     assert node.m29.value.name == "lab-m29"
     assert node.m29.status.name == "lab-m29-status"
     assert named.count("lab-m0") == 1
+    await node.disconnect()
+
+
+async def test_others_have_their_turn_while_devices_are_made(serve, monkeypatch):
+    fake = await serve(report(**{f"m{i}": readable() for i in range(5)}))
+    monkeypatch.setattr(_node_connector, "LONGEST_BLOCK", 0.0)
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            if any(name.startswith("m") for name, _ in node.children()):
+                turns += "m4" not in dict(node.children())
+
+    node = SECoPNodeDevice(fake.uri)
+    counting = asyncio.ensure_future(count())
+    await node.connect()
+    counting.cancel()
+    assert turns >= 3
+    await node.disconnect()
+
+
+async def test_another_description_while_devices_are_made(serve, monkeypatch):
+    fake = await serve(report(**{f"m{i}": readable() for i in range(5)}))
+    other = report(m0=readable())
+
+    class Asyncio:
+        ensure_future, wait = asyncio.ensure_future, asyncio.wait
+
+        @staticmethod
+        async def sleep(_):
+            before = node.client.description
+            await fake.restart(other)
+            while node.client.description is before:
+                await asyncio.sleep(0.01)
+
+    node = SECoPNodeDevice(fake.uri)
+    with monkeypatch.context() as patch:
+        patch.setattr(_node_connector, "LONGEST_BLOCK", 0.0)
+        patch.setattr(_node_connector, "asyncio", Asyncio)
+        with pytest.raises(NotConnectedError, match="while its devices were made"):
+            await node.connect()
+    await node.connect()
+    assert {name for name, _ in node.children() if name[0] == "m"} >= {"m0"}
+    assert await node.m0.value.get_value() == 0
     await node.disconnect()
 
 
