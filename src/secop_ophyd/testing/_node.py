@@ -14,6 +14,7 @@ from secop_ophyd.protocol import NodeAddress, parse_message
 from ._answers import Answers
 from ._connection import Connection
 from ._handlers import Script, matches
+from ._listen import listen
 from ._model import Clock, ParameterState, Source
 from ._scripted import ScriptedNode
 
@@ -252,7 +253,7 @@ class FakeNode(ScriptedNode):
         """Accept clients again, on the same port."""
         if self._server is not None:
             return
-        self._server = await asyncio.get_running_loop().create_server(
+        self._server = await listen(
             lambda: Connection(self._add, self._receive, self._remove),
             self._host,
             self._port,

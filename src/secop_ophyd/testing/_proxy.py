@@ -12,6 +12,7 @@ from typing import Self
 from secop_ophyd.protocol import NodeAddress
 
 from ._faults import Direction, Faults, LineFault
+from ._listen import listen
 from ._pair import Closing, Pair
 
 
@@ -309,10 +310,7 @@ class ChaosProxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(
-                self._accept, self._host, self._port
-            )
+            self._server = await listen(self._accept, self._host, self._port)
             self._port = self._server.sockets[0].getsockname()[1]
 
     def _stop_listening(self) -> None:
