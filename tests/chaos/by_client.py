@@ -116,7 +116,7 @@ class User:
     @contextlib.asynccontextmanager
     async def _asking(self, what: str) -> AsyncGenerator[None, None]:
         """Judge how long something takes, and how it fails."""
-        started, was_connected = time.monotonic(), self.client.connected
+        started, was_connected = self._oracle.clock(), self.client.connected
         self._oracle.counts["requests"] += 1
         try:
             yield
@@ -126,7 +126,7 @@ class User:
         else:
             if not was_connected:
                 self._oracle.violate(f"{what} was answered without a connection")
-        if (seconds := time.monotonic() - started) > TIMEOUT + LATE:
+        if (seconds := self._oracle.clock() - started) > TIMEOUT + LATE:
             self._oracle.violate(f"{what} took {seconds:.3f} s")
 
     async def read(self, stream: str, name: str) -> bool:
@@ -137,10 +137,10 @@ class User:
             return True
         return False
 
-    async def get(self, name: str) -> bool:
+    async def get(self, stream: str, name: str) -> bool:
         was_connected = self.client.state is ConnectionState.CONNECTED
         heard = self._heard.get(name)
-        started = time.monotonic()
+        started = self._oracle.clock()
         try:
             reading = await self.client.get(*name.split(":"))
             value = reading.value
@@ -148,12 +148,12 @@ class User:
             self._oracle.report(error)
             return False
         finally:
-            if time.monotonic() - started > TIMEOUT + LATE:
+            if self._oracle.clock() - started > TIMEOUT + LATE:
                 self._oracle.violate(f"get {name} took too long")
         if not was_connected and (heard is None or heard.error is not None):
             # While it comes back, it has the values that it is told
             self._oracle.violate(f"{name} has a value without a connection")
-        self._oracle.deliver("get", name, value)
+        self._oracle.deliver(stream, name, value)
         return True
 
     async def change(self) -> bool:
@@ -187,7 +187,7 @@ class User:
         actions: list[Callable[[], Awaitable[bool]]] = [
             lambda: self.read("reader 1", self._random.choice(COUNTERS)),
             lambda: self.read("reader 2", self._random.choice(COUNTERS)),
-            lambda: self.get(self._random.choice(COUNTERS)),
+            lambda: self.get("getter", self._random.choice(COUNTERS)),
             lambda: self._random.choice([self.change, self.echo, self.ping])(),
             self._impatient,
         ]
@@ -232,7 +232,9 @@ class User:
             return False
         for name in COUNTERS:
             self._lacking = name
-            if not await self.read("in the end", name) or not await self.get(name):
+            if not await self.read("in the end", name) or not await self.get(
+                "got in the end", name
+            ):
                 return False
             self._lacking = f"an update of {name}"
             if self._oracle.newest("listener", name) <= since[name]:

@@ -48,6 +48,7 @@ class Outcome:
     faults: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     back: list[float] = field(default_factory=list)
+    stood_still: float = 0.0
     failures: list[tuple[int, str]] = field(default_factory=list)
 
     def __iadd__(self, other: Outcome) -> Outcome:
@@ -55,6 +56,7 @@ class Outcome:
         self.faults += other.faults
         self.counts += other.counts
         self.back += other.back
+        self.stood_still = max(self.stood_still, other.stood_still)
         self.failures += other.failures
         return self
 
@@ -85,6 +87,8 @@ class Schedule:
         self.steps = describe(seed)
         self.outcome = Outcome()
         self.outcome.schedules[f"{self.node.kind}, {user}"] += 1
+        # A reply that comes twice is taken for that to the next request like it
+        self.is_exact = all(step.kind != "duplicate" for step in self.steps)
         self.proxy: Any = None
 
     async def start(self) -> None:
@@ -112,6 +116,7 @@ class Schedule:
         if self.proxy is not None:
             outcome.faults += self.proxy.counts
         outcome.counts += oracle.counts
+        outcome.stood_still = oracle.clock.stood_still
         if oracle.violations:
             outcome.failures.append((self.seed, "\n  ".join(oracle.violations[:6])))
         return outcome
@@ -126,10 +131,10 @@ async def by_client(seed: int) -> Outcome:
             await schedule.start()
             proxy = schedule.proxy
             user = User(proxy.uri, schedule.node, oracle, Random(seed))
-            user.is_exact = all(x.kind != "duplicate" for x in schedule.steps)
+            user.is_exact = schedule.is_exact
             await user.connect()
             user.listen()
-            tasks = user.tasks()
+            tasks = [*user.tasks(), asyncio.ensure_future(oracle.clock.run())]
             try:
                 await schedule.suffer()
                 schedule.outcome.back.append(await user.recover(proxy.cut))
@@ -162,6 +167,7 @@ def by_plan(seed: int, engine: Engine, logs: str) -> Outcome:
         engine.do(schedule.start)
         uri = schedule.proxy.uri
         user = PlanUser(engine, uri, logs, schedule.oracle, Random(seed))
+        user.is_exact = schedule.is_exact
         user.use(schedule.suffer)
         schedule.outcome.back.append(user.back)
     except Exception:
@@ -243,6 +249,8 @@ def show(outcome: Outcome, seconds: float) -> None:
             f"all works again after {statistics.median(back):.3f} s (median), "
             f"{p99:.3f} s (99 %), {back[-1]:.3f} s (longest)"
         )
+    if outcome.stood_still:
+        print(f"the event loop stood still for {outcome.stood_still:.1f} s at most")
     print(f"{len(outcome.failures)} schedules failed")
     for seed, text in outcome.failures:
         print(f"  --seed {seed}\n  {text}")

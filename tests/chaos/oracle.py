@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter, defaultdict
 from typing import Any
 
 from secop_ophyd.protocol import SecopError, parse_message
+
+
+class Clock:
+    """Tells the time, except for that in which the event loop stood still.
+
+    A computer that is busy with other things must not make the client late.
+    """
+
+    PERIOD = 0.05  # s, of its hand
+    MOST = 0.2  # s, that it goes on without the event loop
+
+    def __init__(self) -> None:
+        self.stood_still = 0.0
+        """Seconds, for the longest time."""
+        self._lost = 0.0
+        self._last = time.monotonic()
+
+    async def run(self) -> None:
+        while True:
+            self._move()
+            await asyncio.sleep(self.PERIOD)
+
+    def _move(self) -> None:
+        now = time.monotonic()
+        if (passed := now - self._last) > self.MOST:
+            self._lost += passed - self.MOST
+            self.stood_still = max(self.stood_still, passed)
+        self._last = now
+
+    def __call__(self) -> float:
+        self._move()
+        return self._last - self._lost
 
 
 class Oracle:
@@ -16,6 +50,7 @@ class Oracle:
     """
 
     def __init__(self):
+        self.clock = Clock()
         self.violations: list[str] = []
         self.counts: Counter[str] = Counter()
         # When each value was sent, as numbers of lines

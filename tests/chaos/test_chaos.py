@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from chaos import by_client, kind_of
-from oracle import Oracle
+from oracle import Clock, Oracle
 from schedule import draw
 
 from secop_ophyd.client import Parameter
@@ -97,13 +98,27 @@ async def test_a_client_that_keeps_old_values_is_found(monkeypatch):
     assert any("in spite of the loss" in text for text in await outcome(range(8)))
 
 
+async def test_the_clock_stands_still_with_the_event_loop():
+    clock = Clock()
+    hand = asyncio.ensure_future(clock.run())
+    started, since = clock(), time.monotonic()
+    await asyncio.sleep(0.1)
+    time.sleep(0.7)  # noqa: ASYNC251
+    await asyncio.sleep(0)
+    passed = time.monotonic() - since
+    assert 0.1 <= clock() - started <= passed - 0.5 + 0.01
+    assert 0.7 <= clock.stood_still <= passed
+    hand.cancel()
+    await asyncio.wait({hand})
+
+
 async def test_a_client_that_mixes_parameters_up_is_found(monkeypatch):
     update = Parameter.update
     last: list[bytes] = []
 
-    def mixed(self: Parameter, data: bytes, is_answer: bool = False) -> None:
+    def mixed(self: Parameter, data: bytes) -> None:
         last.append(data)
-        update(self, last[-2] if len(last) % 20 == 0 else data, is_answer)
+        update(self, last[-2] if len(last) % 20 == 0 else data)
 
     monkeypatch.setattr(Parameter, "update", mixed)
     assert any("was never sent" in text for text in await outcome(range(8)))
