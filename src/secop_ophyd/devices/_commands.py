@@ -164,6 +164,8 @@ def execute_and_wait(
         nonlocal status
         if status is None:
             status = AsyncStatus(execute())
+            # Nobody looks at one that fails when the plan already has something else
+            status.task.add_done_callback(lambda t: t.cancelled() or t.exception())
         return status.task
 
     try:

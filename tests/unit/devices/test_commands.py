@@ -1,6 +1,7 @@
 """Commands: as plans, as statuses, and what can go wrong with them."""
 
 import asyncio
+import gc
 
 import bluesky.plan_stubs as bps
 import pytest
@@ -16,6 +17,7 @@ from secop_ophyd.devices import (
     SECoPNodeDevice,
     SecopQuery,
 )
+from secop_ophyd.devices._commands import execute_and_wait
 from secop_ophyd.protocol import Impossible, RangeError, RequestTimeout, WrongType
 
 from .builders import KELVIN, PID, SWITCH, command, drivable, module, report
@@ -418,3 +420,22 @@ async def test_a_command_has_no_result_before_it_is_connected():
     for attempt in (node.c.info.execute(), node.c.reset.trigger()):
         with pytest.raises(Exception, match="not connected"):
             await attempt
+
+
+async def test_a_failure_that_comes_when_the_plan_fails_otherwise_is_no_noise():
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+
+    async def fail():
+        raise RequestTimeout("no answer")
+
+    plan = execute_and_wait(fail)
+    (attach,) = next(plan).args[0]
+    await asyncio.wait({attach()})
+    with pytest.raises(FailedStatus):
+        plan.throw(FailedStatus("something else"))
+    del plan, attach
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert told == []
