@@ -24,7 +24,7 @@ from .report import machine, plot, result_table, target_table
 from .targets import QUICK, TARGETS, left_over
 from .workload import WORKLOADS
 
-QUICK_REPEAT = 2
+QUICK_REPEAT = 3
 
 
 def parser() -> argparse.ArgumentParser:

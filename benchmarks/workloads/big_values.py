@@ -194,6 +194,6 @@ for name, datainfo in TYPES.items():
         node=Values(name, (json.dumps(datainfo),) * 2),
         repeat=3,
         peer=name in PEER,
-        quick=name in ("1e3_doubles", "1e5_doubles", "blob_1MB"),
+        quick=name == "1e5_doubles",
         floor=partial(decode_alone, name=name),
     )

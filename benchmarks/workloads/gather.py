@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,56 @@ async def read(run: Run, at_once: int, delay: int = 0) -> None:
 
     await run.throughput(lambda i: ask(*keys[i % len(keys)]), at_once, right)
     await run.close()
+
+
+class Matcher(asyncio.Protocol):
+    """Gives each reply to who has asked for it, and does nothing else."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._unsent: list[bytes] = []
+        self._waiting: dict[bytes, deque[asyncio.Future[bytes]]] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            _, specifier, report = line.split(b" ", 2)
+            self._waiting[specifier].popleft().set_result(report)
+
+    def _send(self) -> None:
+        self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    async def read(self, specifier: bytes) -> bytes:
+        """Return what a node replies; requests of one moment are sent together."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
+        self._waiting.setdefault(specifier, deque()).append(answer)
+        if not self._unsent:
+            loop.call_soon(self._send)
+        self._unsent.append(b"read %s\n" % specifier)
+        return await answer
+
+
+async def match(run: Run, at_once: int) -> None:
+    """The floor: requests out, and each line back to who waits for it, decoded."""
+    import msgspec
+
+    decode = msgspec.json.Decoder().decode
+    loop = asyncio.get_running_loop()
+    _, protocol = await loop.create_connection(Matcher, "127.0.0.1", run.node.port)
+    keys = [f"m{i}:{name}".encode() for name in NAMES for i in range(MODULES)]
+
+    async def ask(i: int) -> Any:
+        return decode(await protocol.read(keys[i % len(keys)]))[0]
+
+    def right(i: int, result: Any) -> bool:
+        return i >= MODULES or result == i + 0.5
+
+    await run.throughput(ask, at_once, right)
 
 
 async def trigger(run: Run, at_once: int) -> None:
@@ -77,6 +128,7 @@ for at_once in 10, 100, 1000:
         partial(read, at_once=at_once),
         node=NODE,
         quick=at_once == 100,
+        floor=partial(match, at_once=at_once),
     )
     add(f"trigger_{at_once}", partial(trigger, at_once=at_once), node=NODE)
     add(f"set_{at_once}", partial(set_signals, at_once=at_once), node=NODE)

@@ -98,7 +98,7 @@ async def set_signal(run: Run) -> None:
     """A signal is set."""
     device = await run.connect()
     await run.latency("latency", lambda i: device.m0.ramp.set(i + 0.5), COUNT)
-    last = run.scaled(COUNT) - 0.5
+    last = COUNT - 0.5
     run.check(await device.m0.ramp.get_value() == last, "ramp")
     await run.close()
 
@@ -113,7 +113,7 @@ async def set_client(run: Run) -> None:
         results.append(value(await change("m0", "ramp", i + 0.5)))
 
     await run.latency("latency", change_it, COUNT)
-    run.check(results[-1] == run.scaled(COUNT) - 0.5, results[-1])
+    run.check(results[-1] == COUNT - 0.5, results[-1])
     await run.close()
 
 
