@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 
 import pytest
 
@@ -20,6 +21,18 @@ async def test_a_port_that_is_taken(node):
     with pytest.raises(OSError):
         await other.start()
     await other.stop()
+
+
+async def test_a_port_that_is_given_up_in_a_moment(node):
+    """As by a process that is being started, and has a copy of all sockets."""
+    await node.stop()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", node.port))
+        start = asyncio.ensure_future(node.start())
+        done, _ = await asyncio.wait({start}, timeout=0.1)
+        assert not done
+    await start
+    assert node.uri == f"127.0.0.1:{node.port}"
 
 
 async def test_stop_twice_and_start_again(connect):
