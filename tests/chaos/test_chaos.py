@@ -9,6 +9,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -82,11 +83,15 @@ def test_a_seed_is_a_schedule():
     }
 
 
-async def outcome(seeds: range) -> list[str]:
+async def failures(seeds: Iterable[int]) -> list[tuple[int, str]]:
     chosen = [s for s in seeds if kind_of(s) == ("fake", "client")]
     found = await asyncio.gather(*map(by_client, chosen))
     asyncio.get_running_loop().set_exception_handler(None)
-    return [text for x in found for _, text in x.failures]
+    return [failure for x in found for failure in x.failures]
+
+
+async def outcome(seeds: range) -> list[str]:
+    return [text for _, text in await failures(seeds)]
 
 
 async def test_the_client_as_it_is():
@@ -96,6 +101,14 @@ async def test_the_client_as_it_is():
 async def test_a_client_that_keeps_old_values_is_found(monkeypatch):
     monkeypatch.setattr(Parameter, "invalidate", lambda *_: None)
     assert any("in spite of the loss" in text for text in await outcome(range(8)))
+
+
+async def test_the_seed_of_a_failure_reproduces_it(monkeypatch):
+    monkeypatch.setattr(Parameter, "invalidate", lambda *_: None)
+    seeds = [seed for seed, _ in await failures(range(8))]
+    assert seeds
+    for _ in range(3):
+        assert [seed for seed, _ in await failures(seeds[:1])] == seeds[:1]
 
 
 async def test_the_clock_stands_still_with_the_event_loop():
