@@ -48,13 +48,21 @@ def node() -> Iterator[SimulatedNode]:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, redis: str, node: SimulatedNode, tiled: str) -> Iterator[Ask]:
+def magnet() -> int:
+    """Return the port of a node that is down."""
+    return find_free_port()
+
+
+@pytest.fixture
+def ask(
+    tmp_path: Path, redis: str, node: SimulatedNode, magnet: int, tiled: str
+) -> Iterator[Ask]:
     """Run a manager with the profile of the example, and return how to ask it."""
     shutil.copytree(EXAMPLES / "queueserver" / "startup", tmp_path / "startup")
     beamline = tmp_path / "startup" / "beamline.yml"
     beamline.write_text(beamline.read_text().replace("localhost:10767", node.uri))
     with beamline.open("a") as file:
-        file.write(f"magnet:\n  uri: 127.0.0.1:{find_free_port()}\n")  # is down
+        file.write(f"magnet:\n  uri: 127.0.0.1:{magnet}\n")
     control, info = (f"tcp://127.0.0.1:{find_free_port()}" for _ in range(2))
     command = [
         *(Path(sys.executable).with_name("start-re-manager"),),
@@ -89,13 +97,10 @@ def wait_until(ask: Ask, is_done: Callable[[dict[str, Any]], bool]) -> None:
         time.sleep(0.2)  # the manager tells what is new to who asks
 
 
-def test_queue(ask: Ask, node: SimulatedNode, catalogue: Any, tmp_path: Path) -> None:
-    ask("environment_open")
-    wait_until(ask, lambda s: s["manager_state"] == "idle")
-    assert ask("status")["worker_environment_exists"]
-
-    devices = ask("devices_allowed", user_group="primary")["devices_allowed"]
-    cryo = devices["sample"]["components"]["cryo"]
+def test_queue(
+    ask: Ask, node: SimulatedNode, magnet: int, catalogue: Any, tmp_path: Path
+) -> None:
+    cryo = open_environment(ask)["sample"]["components"]["cryo"]
     assert cryo["is_movable"] and cryo["is_readable"]
     log = (tmp_path / "manager.log").read_text()
     assert "1 of 2 nodes are not connected: magnet (cannot connect to SEC" in log
@@ -121,6 +126,20 @@ def test_queue(ask: Ask, node: SimulatedNode, catalogue: Any, tmp_path: Path) ->
     assert data["sample-detector"].values.tolist() == [617, 1010, 617]
     assert asyncio.run(parameters(node)) == (22, 300, True)
 
+    close_environment(ask)
+    with start_node(port=magnet):
+        assert "cryo" in open_environment(ask)["magnet"]["components"]
+        close_environment(ask)
+
+
+def open_environment(ask: Ask) -> dict[str, Any]:
+    ask("environment_open")
+    wait_until(ask, lambda s: s["manager_state"] == "idle")
+    assert ask("status")["worker_environment_exists"]
+    return ask("devices_allowed", user_group="primary")["devices_allowed"]
+
+
+def close_environment(ask: Ask) -> None:
     ask("environment_close")
     wait_until(ask, lambda s: not s["worker_environment_exists"])
 

@@ -36,7 +36,13 @@ def node() -> Iterator[SimulatedNode]:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, node: SimulatedNode) -> Iterator[Ask]:
+def magnet() -> int:
+    """Return the port of a node that is down."""
+    return find_free_port()
+
+
+@pytest.fixture
+def ask(tmp_path: Path, node: SimulatedNode, magnet: int) -> Iterator[Ask]:
     """Run blueapi with the example's files, and return how to ask it."""
     folder = tmp_path / "blueapi"
     shutil.copytree(EXAMPLE, folder)
@@ -49,7 +55,7 @@ def ask(tmp_path: Path, node: SimulatedNode) -> Iterator[Ask]:
         assert old in text
         (folder / name).write_text(text.replace(old, new))
     with (folder / "beamline.yml").open("a") as file:
-        file.write(f"magnet:\n  uri: 127.0.0.1:{find_free_port()}\n")
+        file.write(f"magnet:\n  uri: 127.0.0.1:{magnet}\n")
 
     def ask(method: str, path: str, body: object = None) -> Any:
         request = urllib.request.Request(
@@ -88,6 +94,14 @@ def run(ask: Ask, plan: str, **params: Any) -> dict[str, Any]:
     return ask("GET", f"tasks/{task}")
 
 
+def devices(ask: Ask) -> set[str]:
+    return {device["name"] for device in ask("GET", "devices")["devices"]}
+
+
+def is_anew(environment: dict[str, Any], before: str) -> bool:
+    return environment["initialized"] and environment["environment_id"] != before
+
+
 def active(ask: Ask) -> bool:
     return not all(task["is_complete"] for task in ask("GET", "tasks")["tasks"])
 
@@ -105,9 +119,10 @@ def run_by_command(folder: Path, how: str) -> None:
     )
 
 
-async def test_blueapi(ask: Ask, node: SimulatedNode, tmp_path: Path) -> None:
-    names = {device["name"] for device in ask("GET", "devices")["devices"]}
-    assert names == {"sample"}  # the magnet is down
+async def test_blueapi(
+    ask: Ask, node: SimulatedNode, magnet: int, tmp_path: Path
+) -> None:
+    assert devices(ask) == {"sample"}  # the magnet is down
     plans = {plan["name"] for plan in ask("GET", "plans")["plans"]}
     assert plans == {"count", "scan", "move"}
 
@@ -144,3 +159,8 @@ async def test_blueapi(ask: Ask, node: SimulatedNode, tmp_path: Path) -> None:
         run(ask, "move", motor="sample.cyro", target=15)
     assert refused.value.code == 422
     refused.value.close()
+
+    with start_node(port=magnet):
+        before = ask("DELETE", "environment")["environment_id"]
+        wait_until(lambda: is_anew(ask("GET", "environment"), before))
+        assert devices(ask) == {"sample", "magnet"}
