@@ -4,6 +4,7 @@
     python -m benchmarks read connect    those whose names begin like this
     python -m benchmarks --list          what there is
     python -m benchmarks --report        the tables of what was measured before
+    python -m benchmarks --docs          puts them into docs/explanations/performance.md
     python -m benchmarks --quick         in a minute, without the peer
 
 Each workload is done by our package, by the one on PyPI (`peer`), by soft signals of
@@ -16,15 +17,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 
 from . import workloads
-from .driver import BUILD, PEER, load, medians_of, results_path, run_all
+from .driver import BUILD, PEER, ROOT, load, medians_of, results_path, run_all
 from .nodes import FAST_NODE
-from .report import machine, plot, result_table, target_table
+from .report import machine, plot, put_into, result_table, target_table
 from .targets import QUICK, TARGETS, left_over
 from .workload import WORKLOADS
 
 QUICK_REPEAT = 3
+PAGE = ROOT / "docs" / "explanations" / "performance.md"
+PLOT = ROOT / "docs" / "images" / "performance.png"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("names", nargs="*", help="how the names of workloads begin")
     made.add_argument("--list", action="store_true", help="only list the workloads")
     made.add_argument("--report", action="store_true", help="measure nothing")
+    made.add_argument("--docs", action="store_true", help="and show it in the docs")
     made.add_argument("--quick", action="store_true", help="take a minute")
     made.add_argument("--repeat", type=int, default=5, help="how often at most")
     return made
@@ -45,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Measure, and tell about it; 1 if something is wrong."""
     args = parser().parse_args()
+    args.report = args.report or args.docs
     workloads.load()
     chosen = [w for w in WORKLOADS.values() if w.quick or not args.quick]
     if args.names:
@@ -67,12 +73,17 @@ def main() -> int:
     medians = medians_of(load(args.quick))
     targets = QUICK + left_over(medians) if args.quick else TARGETS
     table = list(target_table(targets, medians))
-    print("", machine(), "", *table, sep="\n")
+    path = results_path(args.quick)
+    measured_with = machine(path.stat().st_mtime if path.exists() else time.time())
+    print("", measured_with, "", *table, sep="\n")
     missed = sum("**missed**" in line for line in table)
     if not args.quick:
-        lines = ["# Results", "", machine(), "", *table, "", *result_table(medians)]
+        lines = ["# Results", "", measured_with, "", *table, "", *result_table(medians)]
         (BUILD / "bench" / "results.md").write_text("\n".join(lines) + "\n")
         plot(medians, BUILD / "bench" / "results.png")
+        if args.docs:
+            put_into(PAGE, [measured_with, "", *table])
+            plot(medians, PLOT)
         print(f"\nAll results are in {BUILD / 'bench'}: results.md, .json and .png")
         return int(failures > 0)
     print(f"\n{missed} of {len(targets)} are missed, {failures} have failed")

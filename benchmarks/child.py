@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import os
+import resource
 import sys
 import traceback
 import warnings
@@ -32,6 +33,8 @@ def main() -> None:
             asyncio.run(action(run))
         else:
             action(run)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in KiB
+        run.record("peak memory", peak * 1024 / 1e6)
         print("RESULT", json.dumps(run.found), flush=True)
     except BaseException:
         traceback.print_exc()

@@ -15,6 +15,8 @@ from .targets import SECONDS, Medians, Target
 
 PACKAGES = ("ophyd-async", "bluesky", "numpy", "msgspec")
 COMPARED = ("peer", "soft", "floor")
+BEGIN = "<!-- what follows is written by `python -m benchmarks --docs` -->"
+END = "<!-- until here -->"
 
 
 def target_table(targets: Iterable[Target], medians: Medians) -> Iterator[str]:
@@ -64,15 +66,18 @@ def show(metric: str, value: float) -> str:
         for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
             if value * factor >= 1 or unit == "µs":
                 return f"{value * factor:.3g} {unit}"
-    if metric in ("memory", "growth"):
+    if metric in ("memory", "growth", "peak memory"):
         return f"{value:.1f} MB"
     if metric == "rate":
         return f"{value:,.0f} /s"
     return f"{value:.3g}"
 
 
-def machine() -> str:
-    """Return what it was measured with."""
+def machine(when: float) -> str:
+    """Return what it was measured with.
+
+    :param when: When it was measured, in UNIX seconds.
+    """
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -80,8 +85,9 @@ def machine() -> str:
     models = re.findall(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
     model = f"{len(models)} cores of {models[0]}" if models else platform.machine()
     ours = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    date = time.strftime("%Y-%m-%d", time.localtime(when))
     return (
-        f"{time.strftime('%Y-%m-%d')}, {model}, {platform.system()} "
+        f"{date}, {model}, {platform.system()} "
         f"{platform.release()}, Python {platform.python_version()}; ours: {ours}; "
         f"peer: {_peer()}"
     )
@@ -98,6 +104,21 @@ def _peer() -> str:
     except OSError:
         return "none"
     return done.stdout.strip() or "none"
+
+
+def put_into(page: Path, lines: Iterable[str]) -> None:
+    """Put a table into a page, in place of the one that is there.
+
+    :param page: A page of Markdown, which has `BEGIN` and `END`.
+    :param lines: What goes between them.
+    """
+    text = page.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{page} has no place for a table")
+    table = "\n".join(lines)
+    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
 
 
 def plot(medians: Medians, path: Path) -> None:
@@ -132,4 +153,4 @@ def plot(medians: Medians, path: Path) -> None:
     axes.invert_yaxis()
     axes.grid(axis="both", linewidth=0.3)
     axes.legend()
-    figure.savefig(path, bbox_inches="tight", dpi=120)
+    figure.savefig(path, bbox_inches="tight", dpi=65)
