@@ -164,8 +164,7 @@ def execute_and_wait(
         nonlocal status
         if status is None:
             status = AsyncStatus(execute())
-            # Nobody looks at one that fails when the plan already has something else
-            status.task.add_done_callback(lambda t: t.cancelled() or t.exception())
+            status.task.add_done_callback(_look_at)
         return status.task
 
     try:
@@ -183,6 +182,12 @@ def execute_and_wait(
                     # Raised, it would hide why the plan was ended
                     _log.error("%s could not be stopped: %s", moves, failure)
         raise
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Look at a failure that nobody looks at if the plan fails with something else."""
+    if not task.cancelled():
+        task.exception()
 
 
 class SecopCommandBase(Command[..., ResT], Generic[ResT]):
