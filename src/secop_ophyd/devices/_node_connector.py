@@ -159,11 +159,12 @@ class NodeConnector(FillingConnector):
     async def _make_devices(self, device: Device, client: SecopClient) -> None:
         place = str(self.address)
         stale = check_made_from(type(device), client.description, place)
-        with no_collection(), self._unnamed(device):
-            problems = await self._fill(device, client)
-        equipment_id = client.description.equipment_id or place
-        device.set_name(device_name(self._prefix + (self._name or equipment_id)))
-        self._report(problems + self._long_keys())
+        with no_collection():
+            with self._unnamed(device):
+                problems = await self._fill(device, client)
+            equipment_id = client.description.equipment_id or place
+            device.set_name(device_name(self._prefix + (self._name or equipment_id)))
+            self._report(problems + self._long_keys())
         self._report_changes(device, stale)
 
     @contextlib.contextmanager
