@@ -74,7 +74,8 @@ def main() -> int:
     targets = QUICK + left_over(medians) if args.quick else TARGETS
     table = list(target_table(targets, medians))
     path = results_path(args.quick)
-    measured_with = machine(path.stat().st_mtime if path.exists() else time.time())
+    when = path.stat().st_mtime if path.exists() else time.time()
+    measured_with = machine(when, medians)
     print("", measured_with, "", *table, sep="\n")
     missed = sum("**missed**" in line for line in table)
     if not args.quick:
@@ -83,6 +84,7 @@ def main() -> int:
         plot(medians, BUILD / "bench" / "results.png")
         if args.docs:
             put_into(PAGE, [measured_with, "", *table])
+            PLOT.parent.mkdir(exist_ok=True)
             plot(medians, PLOT)
         print(f"\nAll results are in {BUILD / 'bench'}: results.md, .json and .png")
         return int(failures > 0)

@@ -35,6 +35,7 @@ def main() -> None:
             action(run)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in KiB
         run.record("peak memory", peak * 1024 / 1e6)
+        run.record("load", os.getloadavg()[0])
         print("RESULT", json.dumps(run.found), flush=True)
     except BaseException:
         traceback.print_exc()

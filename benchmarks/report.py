@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import statistics
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -25,8 +26,8 @@ def target_table(targets: Iterable[Target], medians: Medians) -> Iterator[str]:
     :param targets: The targets.
     :param medians: What was measured.
     """
-    yield "| workload | metric | target | measured | |"
-    yield "|---|---|---|---|---|"
+    yield "| workload | metric | target | measured | | of CPU time |"
+    yield "|---|---|---|---|---|---|"
     for target in targets:
         measured = target.measured(medians)
         sign = "at least" if target.to == "peer" else "at most"
@@ -37,7 +38,10 @@ def target_table(targets: Iterable[Target], medians: Medians) -> Iterator[str]:
             shown = target.show(measured)
             verdict = "met" if target.is_met(measured) else "**missed**"
         what = f"{target.row}: `{target.workload}`"
-        yield f"| {what} | {target.metric} | {wanted} | {shown} | {verdict} |"
+        cpu = target.of_processor(medians)
+        of_cpu = "" if cpu is None else target.show(cpu)
+        cells = (what, target.metric, wanted, shown, verdict, of_cpu)
+        yield f"| {' | '.join(cells)} |"
 
 
 def result_table(medians: Medians) -> Iterator[str]:
@@ -73,11 +77,16 @@ def show(metric: str, value: float) -> str:
     return f"{value:.3g}"
 
 
-def machine(when: float) -> str:
+def machine(when: float, medians: Medians) -> str:
     """Return what it was measured with.
 
     :param when: When it was measured, in UNIX seconds.
+    :param medians: What was measured.
     """
+    loads = [
+        x["load"] for sides in medians.values() for x in sides.values() if "load" in x
+    ]
+    load = f"load {statistics.median(loads):.0f}, " if loads else ""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -87,7 +96,7 @@ def machine(when: float) -> str:
     ours = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     date = time.strftime("%Y-%m-%d", time.localtime(when))
     return (
-        f"{date}, {model}, {platform.system()} "
+        f"{date}, {model}, {load}{platform.system()} "
         f"{platform.release()}, Python {platform.python_version()}; ours: {ours}; "
         f"peer: {_peer()}"
     )

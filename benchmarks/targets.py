@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Medians = dict[str, dict[str, dict[str, float]]]
 """By workload, side and metric."""
@@ -42,6 +42,18 @@ class Target:
         slower = ours / other if not self.metric.endswith("rate") else other / ours
         return 1 / slower if self.to == "peer" else slower
 
+    def of_processor(self, medians: Medians) -> float | None:
+        """Return the same ratio of the time of the processor, None if there is none.
+
+        It tells more than other times if the computer was busy with something else.
+
+        :param medians: All results.
+        """
+        metric = "latency cpu" if self.metric.startswith("latency") else "cpu"
+        if not self.to or self.metric not in WITH_CPU:
+            return None
+        return replace(self, metric=metric).measured(medians)
+
     def is_met(self, measured: float) -> bool:
         """Tell whether it is reached.
 
@@ -61,6 +73,7 @@ class Target:
         return f"{number:.3g}"
 
 
+WITH_CPU = ("wall", "rate", "latency p50", "point p50")
 SECONDS = {
     *("get_value", "wall", "blocked", "point p50", "back", "move p50", "set"),
     *("latency p50", "latency p99", "idle to done p50", "idle to done p99"),
