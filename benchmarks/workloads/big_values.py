@@ -79,11 +79,9 @@ async def fetch(run: Run, name: str) -> None:
         return reading["value"]
 
     check_value(run, name, await get())
-    start = time.process_time()
     times = await timed(get, repeat)
     run.record("wall", min(times))
     run.record("wall p50", percentile(times, 0.5))
-    run.record("cpu", (time.process_time() - start) / len(times))
     async with Blocked(0) as blocked:
         await get()
     run.record("blocked", blocked.longest)
@@ -179,7 +177,6 @@ def decode_alone(run: Run, name: str) -> None:
     """The floor: JSON, base64 and numpy alone."""
     decode = floor(TYPES[name], reply(name))
     times: list[float] = []
-    since = time.process_time()
     while len(times) < REPEAT or (sum(times) < ENOUGH and len(times) < MOST):
         gc.collect()
         start = time.perf_counter()
@@ -188,7 +185,6 @@ def decode_alone(run: Run, name: str) -> None:
         run.check(len(value) > 0, "empty")
     run.record("wall", min(times))
     run.record("wall p50", percentile(times, 0.5))
-    run.record("cpu", (time.process_time() - since) / len(times))
 
 
 for name, datainfo in TYPES.items():
