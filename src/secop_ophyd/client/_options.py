@@ -44,3 +44,5 @@ class ClientOptions:
             raise ValueError(f"window must be at least 1, not {self.window}")
         if self.max_silence is not None and not self.max_silence > 0:
             raise ValueError(f"max_silence must be positive, not {self.max_silence}")
+        if self.max_line < 1:
+            raise ValueError(f"max_line must be at least 1, not {self.max_line}")

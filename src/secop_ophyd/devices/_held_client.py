@@ -155,6 +155,7 @@ class HeldClient:
                 timeout=self._options.timeout,
                 window=self._options.window,
                 max_silence=self._options.max_silence,
+                max_line=self._options.max_line,
             )
             self._client = acquire_client(self.address, options, self.log)
             self._loop = loop

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from secop_ophyd.client import SavedDescription
+from secop_ophyd.protocol import MAX_LINE
 
 
 class StopPolicy(Enum):
@@ -70,6 +71,8 @@ class NodeOptions:
     :param max_silence: Seconds without a sign of life after which the node counts as
         gone, e.g. frozen or behind a pulled cable; None for twice the time to wait
         for a reply.
+    :param max_line: The longest line to accept from the node, in bytes: more ends the
+        connection.
     :param description: What the node is expected to say about itself: the path of a
         file that `secop-ophyd describe --json` wrote, or what is in it. With it, the
         devices are there while the node is not: reading them raises until it comes
@@ -83,6 +86,7 @@ class NodeOptions:
     timeout: float | None = None
     window: int = 64
     max_silence: float | None = None
+    max_line: int = MAX_LINE
     description: SavedDescription | None = None
     trigger: bool = True
     modules: Mapping[str, ModuleOptions] = field(
@@ -94,6 +98,8 @@ class NodeOptions:
         _check_seconds("max_silence", self.max_silence)
         if self.window < 1:
             raise ValueError(f"window must be at least 1, not {self.window}")
+        if self.max_line < 1:
+            raise ValueError(f"max_line must be at least 1, not {self.max_line}")
 
     def module(self, name: str) -> ModuleOptions:
         """Return the options of a module.

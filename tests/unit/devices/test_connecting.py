@@ -446,6 +446,7 @@ def test_another_loop_gets_its_own_connection(elsewhere, loop):
     ("kind", "field", "value"),
     [
         (NodeOptions, "window", 0),
+        (NodeOptions, "max_line", 0),
         (NodeOptions, "timeout", 0),
         (NodeOptions, "timeout", math.nan),
         (ModuleOptions, "move_timeout", -1),
@@ -456,6 +457,12 @@ def test_another_loop_gets_its_own_connection(elsewhere, loop):
 def test_options_out_of_range(kind, field, value):
     with pytest.raises(ValueError, match=f"^{field} must be"):
         kind(**{field: value})
+
+
+async def test_a_line_that_is_too_long(fake):
+    node = SECoPNodeDevice(fake.uri, options=NodeOptions(max_line=200))
+    with pytest.raises(NotConnectedError, match="a line is longer than 200 bytes"):
+        await node.connect(timeout=0.5)
 
 
 async def test_options_of_a_module_that_is_not_there(serve, connect):
