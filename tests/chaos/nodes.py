@@ -19,6 +19,7 @@ from secop_ophyd.testing import FakeNode
 NODES = Path(__file__).parents[1] / "nodes"
 COUNTERS = [*(f"r{index}:value" for index in range(4)), "w:value", "w:target"]
 RANGES = 110  # of ports, below those that the system gives away
+PORTS = 199  # of a range
 EVERY = 0.004  # s, from one new value of a fake node to the next
 
 LARGE = {"type": "int", "min": 0, "max": 2**60}
@@ -74,21 +75,26 @@ def other_structure() -> dict[str, Any]:
 def reserve_ports() -> Iterator[int]:
     """Return ports that no other process of this suite uses."""
     for number in range(os.getpid(), os.getpid() + RANGES):
-        first = 10_000 + number % RANGES * 200
+        first = 10_000 + number % RANGES * (PORTS + 1)
         with contextlib.suppress(OSError), socket.socket() as guard:
             guard.bind(("127.0.0.1", first))
             guard.detach()  # it holds the others until the process ends
-            return itertools.cycle(range(first + 1, first + 200))
+            return itertools.cycle(range(first + 1, first + 1 + PORTS))
     raise RuntimeError("all ports are in use")
 
 
 def free_port() -> int:
-    """Return a port that nobody gets by chance while its node restarts."""
-    while True:
-        port = next(reserve_ports())
+    """Return a port that nobody gets by chance while its node restarts.
+
+    It comes again after all others, when what it was for is long over.
+    """
+    for port in itertools.islice(reserve_ports(), PORTS):
         with socket.socket() as sock, contextlib.suppress(OSError):
+            # Connections of before, which the system remembers, are in nobody's way
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("127.0.0.1", port))
             return port
+    raise RuntimeError("all ports are in use")
 
 
 class Fake:

@@ -25,8 +25,9 @@ import bluesky, numpy, ophyd_async.core, secop_ophyd.SECoPDevices, typing
 folder, names = sys.argv[1], sys.argv[2:]
 sys.path.insert(0, folder)
 sys.dont_write_bytecode = True
-HARMLESS = {"import", "compile", "exec", "sys._getframe", "object.__getattr__",
-            "code.__new__", "object.__setattr__", "marshal.loads"}
+HARMLESS = {"import", "compile", "exec", "object.__getattr__", "object.__setattr__",
+            "code.__new__", "marshal.loads", "sys._getframe",
+            "sys._getframemodulename"}
 LOOKS = {"open", "os.listdir", "os.scandir"}
 
 def watch(event, args):

@@ -422,6 +422,8 @@ async def test_a_command_has_no_result_before_it_is_connected():
             await attempt
 
 
+# bluesky's plans throw in a way that Python 3.12 does not like any more
+@pytest.mark.filterwarnings("ignore:the .type, exc, tb. signature:DeprecationWarning")
 async def test_a_failure_that_comes_when_the_plan_fails_otherwise_is_no_noise():
     told: list[str] = []
     loop = asyncio.get_running_loop()
