@@ -1,4 +1,4 @@
-"""A Tiled server, and examples that run in processes of their own."""
+"""A simulated node, a Tiled server, and examples that run in processes of their own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from ophyd_async.testing import find_free_port
+
+from secop_ophyd.demo import SimulatedNode, start_node
 
 from .processes import end_group, running, wait_for_group
 
@@ -42,6 +44,18 @@ def run(*command: object, timeout: float = 200) -> str:
         finally:
             end_group(process)
     return output
+
+
+@pytest.fixture
+def node() -> Iterator[SimulatedNode]:
+    with start_node() as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def magnet() -> int:
+    """Return the port of a node that is down."""
+    return find_free_port()
 
 
 @dataclass

@@ -42,18 +42,6 @@ def redis(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def node() -> Iterator[SimulatedNode]:
-    with start_node() as simulated:
-        yield simulated
-
-
-@pytest.fixture
-def magnet() -> int:
-    """Return the port of a node that is down."""
-    return find_free_port()
-
-
-@pytest.fixture
 def ask(
     tmp_path: Path, redis: str, node: SimulatedNode, magnet: int, tiled: str
 ) -> Iterator[Ask]:

@@ -30,18 +30,6 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def node() -> Iterator[SimulatedNode]:
-    with start_node() as simulated:
-        yield simulated
-
-
-@pytest.fixture
-def magnet() -> int:
-    """Return the port of a node that is down."""
-    return find_free_port()
-
-
-@pytest.fixture
 def ask(tmp_path: Path, node: SimulatedNode, magnet: int) -> Iterator[Ask]:
     """Run blueapi with the example's files, and return how to ask it."""
     folder = tmp_path / "blueapi"
