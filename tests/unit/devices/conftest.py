@@ -79,6 +79,18 @@ def generate(
     return generate
 
 
+def node_class_of(classes: ModuleType) -> type[SECoPNodeDevice]:
+    """Return the class of a node in a file that has just one."""
+    (found,) = (
+        c
+        for c in vars(classes).values()
+        if isinstance(c, type)
+        and issubclass(c, SECoPNodeDevice)
+        and c is not SECoPNodeDevice
+    )
+    return found
+
+
 class Lab:
     """Fake nodes and devices in the event loop of a RunEngine."""
 

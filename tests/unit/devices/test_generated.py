@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from ophyd_async.core import NotConnectedError, Signal, StrictEnum, SupersetEnum
 
-from secop_ophyd.devices import SECoPBaseDevice, SECoPNodeDevice
+from secop_ophyd.devices import SECoPBaseDevice
 from secop_ophyd.protocol import RangeError
 
 from ..codegen.hostile import HOSTILE
 from ..codegen.hostile import node as hostile
 from .builders import KELVIN, drivable, parameter, plain, report
-from .conftest import load
+from .conftest import load, node_class_of
 
 REPORTS = sorted((Path(__file__).parents[2] / "data" / "descriptions").glob("*.json"))
 
@@ -60,14 +60,7 @@ async def check_connected(
     """Check that a node is the same with its generated class as without."""
     fake = await serve(structure, seed=5)
     # By any other name, they may be the same
-    classes = generate(fake.description.raw)
-    (node_class,) = (
-        c
-        for c in vars(classes).values()
-        if isinstance(c, type)
-        and issubclass(c, SECoPNodeDevice)
-        and c is not SECoPNodeDevice
-    )
+    node_class = node_class_of(generate(fake.description.raw))
     typed, bare = await connect(fake, node_class), await connect(fake)
     assert typed.problems == bare.problems
     found, expected = await everything(typed), await everything(bare)
@@ -80,7 +73,7 @@ async def check_connected(
     for name, child in typed.children():
         assert type(child) is not SECoPBaseDevice
         if not isinstance(child, Signal):
-            assert type(child).__module__ == classes.__name__
+            assert type(child).__module__ == node_class.__module__
             assert issubclass(type(child), type(names[name]))
             assert dict(child.children()).keys() == dict(names[name].children()).keys()
 

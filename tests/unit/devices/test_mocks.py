@@ -32,6 +32,7 @@ from .builders import (
     readable,
     report,
 )
+from .conftest import node_class_of
 
 DESCRIPTIONS = sorted((Path(__file__).parents[2] / "data/descriptions").glob("*.json"))
 
@@ -73,18 +74,6 @@ def signals(device):
         found += signals(child)
         if hasattr(child, "get_value"):
             found.append(child)
-    return found
-
-
-def node_class_of(classes):
-    """Return the class of a node in a file that has just one."""
-    (found,) = [
-        c
-        for c in vars(classes).values()
-        if isinstance(c, type)
-        and issubclass(c, SECoPNodeDevice)
-        and c is not SECoPNodeDevice
-    ]
     return found
 
 
