@@ -78,9 +78,12 @@ async def listen(port: int, seconds: float) -> tuple[Soak, list[tuple[int, int]]
     log = logging.Logger("soak", logging.CRITICAL)
     async with SecopClient(f"127.0.0.1:{port}", log=log) as client:
         client.on_state(lambda state: _count(soak, state))
-        for index in range(PARAMETERS):
-            parameter = client.parameter("m", f"p{index}")
-            parameter.subscribe(lambda r, name=f"p{index}": soak.hear(name, r))
+        ends = [
+            client.parameter("m", name).subscribe(
+                lambda r, name=name: soak.hear(name, r)
+            )
+            for name in (f"p{index}" for index in range(PARAMETERS))
+        ]
         before = counts()
         started = time.monotonic()
         while (passed := time.monotonic() - started) < seconds:
@@ -90,6 +93,8 @@ async def listen(port: int, seconds: float) -> tuple[Soak, list[tuple[int, int]]
             while not client.connected:
                 await asyncio.sleep(0.01)
         after = counts()
+        for end in ends:  # the end of the client is no loss
+            end()
     return soak, [before, after, counts()]
 
 
