@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ophyd_async.testing import find_free_port
 
-from secop_ophyd.demo import SimulatedNode, start_node
+from secop_ophyd.demo import SimulatedNode
 
 from .conftest import ROOT
 from .processes import running, wait_for
@@ -39,12 +39,6 @@ while True:  # nobody tells when the listener is subscribed
     RE(count([sample.cryo, sample.detector]))
     sleep(0.2)
 """
-
-
-@pytest.fixture
-def node() -> Iterator[SimulatedNode]:
-    with start_node() as simulated:
-        yield simulated
 
 
 @pytest.fixture
