@@ -7,6 +7,7 @@ from ._garbage import no_collection
 from ._listeners import Listeners
 from ._options import ClientOptions, ConnectionState
 from ._parameter import Listener, Parameter, Reading
+from ._pieces import in_pieces
 from ._saved import SavedDescription, load_description
 from ._shared import acquire_client, release_client
 
@@ -31,6 +32,7 @@ __all__ = [
     "Connection",
     "Listeners",
     "no_collection",
+    "in_pieces",
     "acquire_client",
     "release_client",
 ]

@@ -43,7 +43,7 @@ class LinkUser(Protocol):
     def session_started(self) -> None:
         """There is a new connection, whose description is not known yet."""
 
-    def description_received(self, reply: Message) -> None:
+    async def description_received(self, reply: Message) -> None:
         """The node has described itself.
 
         :raises SecopError: If that makes no sense.
@@ -247,7 +247,7 @@ class Link:
         reply = await connection.request(
             "describe", timeout=self._user.timeout, patient=True
         )
-        self._user.description_received(reply)
+        await self._user.description_received(reply)
         self._stage = "not all values after activate"
         try:
             await connection.request(

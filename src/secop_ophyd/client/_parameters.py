@@ -15,11 +15,13 @@ from secop_ophyd.protocol import (
     NodeAddress,
     NodeDescription,
     ParameterDescription,
+    Pieces,
     Problem,
     SecopError,
+    at_once,
     changes,
     decode,
-    parse_description,
+    description_pieces,
     shorten,
     show,
 )
@@ -27,6 +29,7 @@ from secop_ophyd.protocol import (
 from ._garbage import no_collection
 from ._options import ClientOptions
 from ._parameter import Parameter
+from ._pieces import in_pieces
 
 
 class Parameters:
@@ -86,7 +89,7 @@ class Parameters:
         """Trust no update before the node has described itself anew."""
         self._up_to_date = False
 
-    def description_received(self, reply: Message) -> None:
+    async def description_received(self, reply: Message) -> None:
         """Take the description of the node.
 
         What is described as before goes on; what is not has no value any more.
@@ -96,7 +99,7 @@ class Parameters:
         """
         if reply.data != self._described:
             with no_collection():
-                self._describe(reply)
+                await self._describe(reply)
             self._described = reply.data
         self._up_to_date = True
 
@@ -108,18 +111,22 @@ class Parameters:
         :param description: What the node is expected to say.
         """
         if self.description.raw is None:
-            self._take(description)
+            self._take(description, at_once(self._made_for(description)))
             self.values_lost(ConnectionLost(f"{self._address}: not connected yet"))
 
-    def _describe(self, reply: Message) -> None:
+    async def _describe(self, reply: Message) -> None:
         try:
-            description = parse_description(decode(reply.data, exact=False))
+            raw = decode(reply.data, exact=False)
+            description = await in_pieces(description_pieces(raw))
         except SecopError as error:
             raise type(error)(f"the description: {error}") from None
-        found: tuple[Problem, ...] = ()
-        if self.description.raw is not None:
-            found = changes(self.description, description)
-        self._take(description, found)
+        while True:
+            before = self.description
+            parameters = await in_pieces(self._made_for(description))
+            if before is self.description:  # else `expect` has changed it meanwhile
+                break
+        found = changes(before, description) if before.raw is not None else ()
+        self._take(description, parameters, found)
         if not found:
             return
         self._log.warning(
@@ -130,31 +137,57 @@ class Parameters:
         for change in found:
             self._on_problem(change)
 
+    def _made_for(self, new: NodeDescription) -> Pieces[dict[str, Parameter]]:
+        """Find or make the parameters of a description, and change none of them."""
+        is_another = self._is_another(new)
+        parameters: dict[str, Parameter] = {}
+        for module in new.modules.values():
+            for description in module.parameters.values():
+                specifier = description.specifier
+                known = None if is_another else self._parameters.get(specifier)
+                if known is None or not _same_data(description, known.description):
+                    # The former one if it is described as it was then
+                    known = self._former.get((new.equipment_id, specifier))
+                if known is None or not _same_data(description, known.description):
+                    known = Parameter(
+                        str(self._address),
+                        description,
+                        self._log,
+                        self._on_listening,
+                        self._on_problem,
+                    )
+                parameters[specifier] = known
+            yield
+        return parameters
+
+    def _is_another(self, new: NodeDescription) -> bool:
+        before = self.description
+        return before.raw is not None and before.equipment_id != new.equipment_id
+
     def _take(
-        self, description: NodeDescription, found: tuple[Problem, ...] = ()
+        self,
+        description: NodeDescription,
+        parameters: dict[str, Parameter],
+        found: tuple[Problem, ...] = (),
     ) -> None:
+        """Change over to a description, at once: nobody may see half of it."""
+        is_another = self._is_another(description)
+        texts = {f"{change.module}:{change.accessible}": change for change in found}
         before, self.description = self.description, description
         self._timeout = description.timeout
-        texts = {f"{change.module}:{change.accessible}": change for change in found}
-        is_another = before.raw is not None and (
-            before.equipment_id != description.equipment_id
-        )
-        known, self._parameters = self._parameters, {}
-        for new in description.parameters():
-            specifier = new.specifier
-            parameter = known.get(specifier)
-            if parameter is not None and not is_another:
-                if _same_data(new, parameter.description):
-                    del known[specifier]
-                    parameter.description = new
-                    self._parameters[specifier] = parameter
-                    continue
-            self._parameters[specifier] = self._new(new)
-        self._by_bytes = {k.encode(): p for k, p in self._parameters.items()}
-        for specifier, parameter in known.items():
+        gone, self._parameters = self._parameters, parameters
+        self._by_bytes = {k.encode(): p for k, p in parameters.items()}
+        every = zip(parameters.items(), description.parameters(), strict=True)
+        for (specifier, parameter), new in every:
+            if gone.get(specifier) is parameter:
+                del gone[specifier]
+                parameter.description = new
+            elif parameter.description is not new:  # a former one
+                parameter.begin_anew(new)
+        for specifier, parameter in gone.items():
             if is_another:
                 what = f"the node is {show(description.equipment_id)} now"
-            elif specifier not in self._parameters:
+            elif specifier not in parameters:
                 what = "it is gone"
             else:
                 what = "it is described differently"
@@ -168,21 +201,6 @@ class Parameters:
                 )
             )
         self._listened_to = [p for p in self._former.values() if p.listeners]
-
-    def _new(self, description: ParameterDescription) -> Parameter:
-        """Return a parameter; the former one if it is described as it was then."""
-        key = self.description.equipment_id, description.specifier
-        former = self._former.get(key)
-        if former is not None and _same_data(description, former.description):
-            former.begin_anew(description)
-            return former
-        return Parameter(
-            str(self._address),
-            description,
-            self._log,
-            self._on_listening,
-            self._on_problem,
-        )
 
     def values_lost(self, reason: ConnectionLost) -> None:
         """Put all parameters into a state without value.

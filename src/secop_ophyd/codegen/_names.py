@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from secop_ophyd.protocol import (
     EnumInfo,
@@ -54,12 +55,21 @@ def member_names(module: ModuleDescription) -> MemberNames:
 
     :param module: The description of the module.
     """
-    found = attribute_names([*module.parameters, *module.commands])
+    return _member_names(
+        tuple(module.parameters), tuple(module.commands), tuple(module.properties)
+    )
+
+
+@lru_cache(1024)  # many modules have the same ones
+def _member_names(
+    parameters: tuple[str, ...], commands: tuple[str, ...], properties: tuple[str, ...]
+) -> MemberNames:
+    found = attribute_names(parameters + commands)
     return MemberNames(
-        parameters={name: found[name] for name in module.parameters},
-        commands={name: found[name] for name in module.commands},
+        parameters={name: found[name] for name in parameters},
+        commands={name: found[name] for name in commands},
         properties=attribute_names(
-            module.properties, taken=found.values(), keep_underscore=True
+            properties, taken=found.values(), keep_underscore=True
         ),
     )
 

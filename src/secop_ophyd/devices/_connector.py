@@ -124,7 +124,7 @@ class ModuleConnector(FillingConnector):
         read_only: bool,
     ) -> Item:
         info = self.info
-        enum_name = f"{parameter.module}_{attribute}_Enum"
+        enum_name = f"{attribute}_Enum"
 
         def source(datatype: Any) -> Source:
             state = info.parameter(parameter.name)

@@ -17,7 +17,7 @@ import numpy as np
 from event_model import DataKey
 from ophyd_async.core import Array1D, StrictEnum, SubsetEnum, SupersetEnum
 
-from secop_ophyd.codegen import datatype_text
+from secop_ophyd.codegen import datatype_text, signal_enum
 from secop_ophyd.protocol import (
     ArrayInfo,
     BlobInfo,
@@ -251,18 +251,15 @@ def make_converter(info: DataInfo, datatype: Any = None, name: str = "") -> Conv
     :param name: Name of an enum class, if one is needed.
     :raises TypeError: If the annotation does not fit.
     """
-    if datatype is Any:
-        datatype = None
+    if datatype is None or datatype is Any:
+        return _converter_of(_Itself(info), name if signal_enum(info) else "")
     match info:
         case EnumInfo():
             return EnumConverter(info, _enum_type(info, datatype, name))
         case ArrayInfo(members=EnumInfo() as members):
             annotated = get_args(datatype)[0] if get_args(datatype) else datatype
-            return EnumArrayConverter(
-                info, members, _enum_type(members, annotated, name)
-            )
-        case _ if datatype is None:
-            return _converter_of(_Itself(info))
+            member_type = _enum_type(members, annotated, name)
+            return EnumArrayConverter(info, members, member_type)
         case _:
             converter = _make(info, _DATATYPES[datatype_text(info)])
     if datatype == converter.datatype or _is_array_of(datatype, converter.datatype):
@@ -287,9 +284,16 @@ class _Itself:
         return isinstance(other, _Itself) and self.info is other.info
 
 
-@lru_cache(256)  # a description has each data type once, however many parameters
-def _converter_of(itself: _Itself) -> Converter:
-    return _make(itself.info, _DATATYPES[datatype_text(itself.info)])
+@lru_cache(1024)  # a description has each data type once, however many parameters
+def _converter_of(itself: _Itself, enum_name: str) -> Converter:
+    match itself.info:
+        case EnumInfo() as info:
+            return EnumConverter(info, enum_class(info, enum_name or "Enum"))
+        case ArrayInfo(members=EnumInfo() as members) as info:
+            enum = enum_class(members, enum_name or "Enum")
+            return EnumArrayConverter(info, members, enum)
+        case info:
+            return _make(info, _DATATYPES[datatype_text(info)])
 
 
 def _make(info: DataInfo, datatype: Any) -> Converter:
@@ -318,7 +322,7 @@ def _is_array_of(annotated: Any, found: Any) -> bool:
 
 
 def _enum_type(info: EnumInfo, annotated: Any, name: str) -> type:
-    if annotated is None or annotated is np.ndarray:
+    if annotated is np.ndarray:
         return enum_class(info, name or "Enum")
     if annotated is str:
         return str

@@ -19,6 +19,7 @@ from ophyd_async.core import (
 
 from secop_ophyd.client import (
     SecopClient,
+    in_pieces,
     no_collection,
 )
 from secop_ophyd.codegen import member_names, module_names
@@ -28,6 +29,7 @@ from secop_ophyd.protocol import (
     ModuleDescription,
     NodeAddress,
     NodeDescription,
+    Pieces,
     Problem,
     SecopError,
     acquisition_channels,
@@ -48,8 +50,6 @@ from ._modules import SECoPBaseDevice
 from ._options import NodeOptions
 
 CLOSE_TIMEOUT = 5.0
-LONGEST_BLOCK = 0.02
-"""For how long to make devices before others have their turn, in seconds."""
 MAX_KEY = 60
 """PostgreSQL, whose rules Tiled has for all tables, takes 63 with `ts_` in front."""
 
@@ -161,10 +161,10 @@ class NodeConnector(FillingConnector):
         stale = check_made_from(type(device), client.description, place)
         with no_collection():
             with self._unnamed(device):
-                problems = await self._fill(device, client)
+                problems = await in_pieces(self._fill(device, client))
             equipment_id = client.description.equipment_id or place
             device.set_name(device_name(self._prefix + (self._name or equipment_id)))
-            self._report(problems + self._long_keys())
+            self._report(problems + await in_pieces(self._long_keys()))
         self._report_changes(device, stale)
 
     @contextlib.contextmanager
@@ -183,7 +183,7 @@ class NodeConnector(FillingConnector):
                 device.set_name(given)
             raise
 
-    async def _fill(self, device: Device, client: SecopClient) -> list[Problem]:
+    def _fill(self, device: Device, client: SecopClient) -> Pieces[list[Problem]]:
         description = client.description
         names = module_names(description)
         problems = list(description.problems)
@@ -198,16 +198,13 @@ class NodeConnector(FillingConnector):
                 child.connector.empty()
         for name in sorted(set(self._options.modules) - {*description.modules}):
             problems.append(Problem(name, "", "is no module, but there are options"))
-        since = time.perf_counter()
         for name, module in description.modules.items():
-            if time.perf_counter() - since > LONGEST_BLOCK:
-                await asyncio.sleep(0)  # others have the event loop as well
-                since = time.perf_counter()
-                if client.description is not description:
-                    raise DescriptionChanged(
-                        f"{self.address} has described itself differently while its "
-                        "devices were made, connect it again"
-                    )
+            yield
+            if client.description is not description:
+                raise DescriptionChanged(
+                    f"{self.address} has described itself differently while its "
+                    "devices were made, connect it again"
+                )
             attribute = names.modules[name]
             with must_fit(device, attribute, name):
                 child = self._bind_module(
@@ -266,10 +263,13 @@ class NodeConnector(FillingConnector):
         self._modules[module.name] = child
         return child
 
-    def _long_keys(self) -> list[Problem]:
-        items = [item for m in self._modules.values() for item in m.connector.items]
-        keys = [key for item in items if item.format in READ for key in item.keys]
-        long = [key for key in keys if len(key) > MAX_KEY]
+    def _long_keys(self) -> Pieces[list[Problem]]:
+        long: list[str] = []
+        for module in self._modules.values():
+            yield
+            for item in module.connector.items:
+                if item.format in READ:
+                    long += [key for key in item.keys if len(key) > MAX_KEY]
         if not long:
             return []
         text = (

@@ -15,6 +15,7 @@ from ._description import (
     NodeDescription,
     ParameterDescription,
     Problem,
+    description_pieces,
     parse_description,
 )
 from ._errors import (
@@ -75,6 +76,7 @@ from ._names import (
     device_name,
 )
 from ._numbers import DoubleInfo, IntInfo, NumberInfo, ScaledInfo
+from ._pieces import Pieces, at_once
 from ._reports import DataReport, parse_data_report
 from ._samples import default_value, random_value
 from ._scalars import BlobInfo, BoolInfo, EnumInfo, OpaqueInfo, StringInfo
@@ -143,6 +145,7 @@ __all__ = [
     "CommandDescription",
     "Problem",
     "parse_description",
+    "description_pieces",
     "changes",
     "InterfaceClass",
     "interface_class",
@@ -197,4 +200,7 @@ __all__ = [
     "RequestTimeout",
     "NoValueYet",
     "DescriptionChanged",
+    # Long work
+    "Pieces",
+    "at_once",
 ]

@@ -17,6 +17,7 @@ from ._errors import InvalidMessage, SecopError
 from ._guards import is_list, is_number, is_object
 from ._json import fingerprint
 from ._names import is_specifier
+from ._pieces import Pieces, at_once
 from ._scalars import OpaqueInfo
 from ._text import shorten, show
 
@@ -200,6 +201,15 @@ def parse_description(raw: Any) -> NodeDescription:
         ignored (1.0, "Future compatibility").
     :raises InvalidMessage: If it is no JSON object at all.
     """
+    return at_once(description_pieces(raw))
+
+
+def description_pieces(raw: Any) -> Pieces[NodeDescription]:
+    """Read a structure report module by module, as `parse_description`.
+
+    :param raw: The decoded JSON of a `describing` message.
+    :raises InvalidMessage: If it is no JSON object at all.
+    """
     if is_list(raw) and raw:
         raw = raw[0]
     if not is_object(raw):
@@ -211,13 +221,17 @@ def parse_description(raw: Any) -> NodeDescription:
         problems.append(Problem("", "", text))
 
     types = _Types()
-    modules = _objects(report, "modules", note)
+    modules: dict[str, ModuleDescription] = {}
+    children = _objects(report, "modules", note)
     if not isinstance(report.get("equipment_id"), str) or not report["equipment_id"]:
         note("equipment_id is missing")
     if "timeout" in report and not _is_timeout(report["timeout"]):
         note(f"timeout is not a number of seconds: {show(report['timeout'])}")
+    for name, data in children:
+        modules[name] = _module(name, data, types, problems)
+        yield
     return NodeDescription(
-        modules={name: _module(name, data, types, problems) for name, data in modules},
+        modules=modules,
         properties={k: v for k, v in report.items() if k != "modules"},
         problems=tuple(problems),
         raw=report,

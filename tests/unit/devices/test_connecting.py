@@ -11,13 +11,12 @@ import pytest
 from bluesky.plan_stubs import rd
 from ophyd_async.core import Device, NotConnectedError, init_devices
 
-from secop_ophyd.client import ConnectionState
+from secop_ophyd.client import ConnectionState, _pieces
 from secop_ophyd.devices import (
     ModuleOptions,
     NodeOptions,
     SECoPNodeDevice,
     SECoPReadableDevice,
-    _node_connector,
 )
 from secop_ophyd.testing import FakeNode
 
@@ -498,7 +497,7 @@ async def test_modules_are_not_named_again_for_each_one_that_is_added(
 
 async def test_others_have_their_turn_while_devices_are_made(serve, monkeypatch):
     fake = await serve(report(**{f"m{i}": readable() for i in range(5)}))
-    monkeypatch.setattr(_node_connector, "LONGEST_BLOCK", 0.0)
+    monkeypatch.setattr(_pieces, "LONGEST_BLOCK", -1.0)
     turns = 0
 
     async def count():
@@ -525,15 +524,19 @@ async def test_another_description_while_devices_are_made(serve, monkeypatch):
 
         @staticmethod
         async def sleep(_):
+            if not node.is_connected or changed.is_set():
+                return  # its description is being read
+            changed.set()
             before = node.client.description
             await fake.restart(other)
             while node.client.description is before:
                 await asyncio.sleep(0.01)
 
     node = SECoPNodeDevice(fake.uri)
+    changed = asyncio.Event()
     with monkeypatch.context() as patch:
-        patch.setattr(_node_connector, "LONGEST_BLOCK", 0.0)
-        patch.setattr(_node_connector, "asyncio", Asyncio)
+        patch.setattr(_pieces, "LONGEST_BLOCK", -1.0)
+        patch.setattr(_pieces, "asyncio", Asyncio)
         with pytest.raises(NotConnectedError, match="while its devices were made"):
             await node.connect()
     await node.connect()
