@@ -75,6 +75,9 @@ class Reading:
 
 _UNSEEN = Reading(None, 0.0)
 """Stands for a value that nobody has looked at."""
+_NO_VALUE = NoValueYet("the node has not told a value yet")
+_UNTOLD = Reading(None, 0.0, error=_NO_VALUE)
+"""Stands for a parameter without value that nobody has looked at."""
 
 Listener = Callable[[Reading], None]
 """Is called in the event loop, in wire order, with each new reading."""
@@ -148,7 +151,7 @@ class Parameter:
         self._listeners: dict[object, Listener] = {}
         # The last update, decoded when someone wants to know: most are never looked at
         self._raw: bytes | None = None
-        self._arrived = 0.0
+        self._arrived = time.time()
         self._is_decoded = True
         # Whether it was said that the node sends what it does not describe
         self._is_odd = False
@@ -156,9 +159,13 @@ class Parameter:
 
     def _first_reading(self) -> Reading:
         if self.description.constant is not MISSING:
-            return Reading(self.description.constant, time.time())
-        error = NoValueYet(f"{self}: the node has not told a value yet")
-        return Reading(None, time.time(), error=error)
+            return Reading(self.description.constant, self._arrived)
+        return _UNTOLD
+
+    def _known(self) -> Reading:
+        if self._reading is _UNTOLD:
+            return Reading(None, self._arrived, error=self._located(_NO_VALUE))
+        return self._reading
 
     def __str__(self) -> str:
         return f"{self._node} {self.description.specifier}"
@@ -169,6 +176,8 @@ class Parameter:
         if not self._is_decoded and self._raw is not None:
             self._is_decoded = True
             self._change_to(self._decode(self._raw, self._arrived))
+        if self._reading is _UNTOLD:
+            self._reading = self._known()
         return self._reading
 
     def peek(self) -> Reading:
@@ -179,7 +188,7 @@ class Parameter:
         """
         raw, arrived = self._raw, self._arrived
         if self._is_decoded or raw is None:
-            return self._reading
+            return self._known()
         try:
             return read_report(raw, self.description.datainfo, arrived)
         except Exception as error:
@@ -276,7 +285,7 @@ class Parameter:
         :param description: What the node says about it.
         """
         self.description = description
-        self._raw, self._is_decoded = None, True
+        self._raw, self._arrived, self._is_decoded = None, time.time(), True
         self._reading = self._first_reading()
         if self._listeners and self._reading.error is None:
             self._notify(self._reading)

@@ -139,7 +139,7 @@ class Parameters:
 
     def _made_for(self, new: NodeDescription) -> Pieces[dict[str, Parameter]]:
         """Find or make the parameters of a description, and change none of them."""
-        is_another = self._is_another(new)
+        is_another, address = self._is_another(new), str(self._address)
         parameters: dict[str, Parameter] = {}
         for module in new.modules.values():
             for description in module.parameters.values():
@@ -150,7 +150,7 @@ class Parameters:
                     known = self._former.get((new.equipment_id, specifier))
                 if known is None or not _same_data(description, known.description):
                     known = Parameter(
-                        str(self._address),
+                        address,
                         description,
                         self._log,
                         self._on_listening,
