@@ -67,9 +67,11 @@ ecosystem: $(ECO)/.installed
 blueapi: $(BLUE)/.installed
 	@$(BLUE)/bin/python -m pytest tests/ecosystem/blueapi $(ARGS)
 
-test-all: test soak ecosystem blueapi
+# The test suite comes last, so that its summary is what one sees at the end
+test-all: soak ecosystem blueapi
 	@$(MAKE) --no-print-directory chaos ARGS="--seconds 60"
 	@$(MAKE) --no-print-directory soak-connection ARGS="--seconds 30 --reconnects 10"
+	@$(MAKE) --no-print-directory test
 
 chaos: $(VENV)/.dev
 	@$(BIN)/python tests/chaos/chaos.py $(ARGS)

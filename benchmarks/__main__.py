@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--report", action="store_true", help="measure nothing")
     made.add_argument("--docs", action="store_true", help="and show it in the docs")
     made.add_argument("--quick", action="store_true", help="take a minute")
-    made.add_argument("--repeat", type=int, default=5, help="how often at most")
+    made.add_argument("--repeat", type=int, default=7, help="how often at most")
     return made
 
 

@@ -44,7 +44,7 @@ def add(
     action: Action,
     *,
     node: Spec | None = None,
-    repeat: int = 5,
+    repeat: int = 7,
     one_core: bool = False,
     quick: bool = False,
     peer: bool = True,

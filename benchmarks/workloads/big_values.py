@@ -192,7 +192,7 @@ for name, datainfo in TYPES.items():
         name,
         partial(fetch, name=name),
         node=Values(name, (json.dumps(datainfo),) * 2),
-        repeat=3,
+        repeat=5,
         peer=name in PEER,
         quick=name == "1e5_doubles",
         floor=partial(decode_alone, name=name),

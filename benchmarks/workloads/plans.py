@@ -180,7 +180,7 @@ def add_plan(name: str, plan: Plan, modules: int, points: int, peer: int) -> Non
     action = partial(run_plan, plan=plan, points=points, peer=peer)
     node = Modules(modules, 4)
     soft = partial(action, soft=True)
-    add(name, action, node=node, repeat=3, quick=name == "scan_100", soft=soft)
+    add(name, action, node=node, quick=name == "scan_100", soft=soft)
 
 
 add_plan("count_node_2", count_node, 2, 200, 100)
@@ -194,12 +194,10 @@ add(
     "move_instant",
     partial(move_again_and_again, moves=1000, peer=50, drive=0),
     node=Modules(3),
-    repeat=3,
     quick=True,
 )
 add(
     "move_20ms",
     partial(move_again_and_again, moves=50, peer=50, drive=20_000),
     node=Modules(3),
-    repeat=3,
 )

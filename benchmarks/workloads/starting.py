@@ -169,7 +169,7 @@ for modules in 1, 10, 100, 1000:
         f"connect_{modules}x20",
         connect,
         node=Modules(modules),
-        repeat=3 if modules > 100 else 5,
+        repeat=3 if modules > 100 else 7,
         quick=modules == 100,
         soft=build_soft,
     )
@@ -179,5 +179,5 @@ for modules in 10, 100, 500:
     add(
         f"generate_{modules}x20",
         partial(generate, node=node),
-        repeat=1 if modules > 100 else 3,
+        repeat=2 if modules > 100 else 5,
     )
