@@ -19,7 +19,7 @@ from ._names import (
     module_names,
 )
 from ._render import CONSTANT, MADE_FROM, render, stored
-from ._types import datatype_text, element_text, property_text, signal_enum
+from ._types import datatype_text, element_text, property_text
 
 __all__ = [
     # Files
@@ -47,5 +47,4 @@ __all__ = [
     "datatype_text",
     "element_text",
     "property_text",
-    "signal_enum",
 ]

@@ -12,7 +12,7 @@ from ophyd_async.core import Callback, NotConnectedError, SignalBackend
 from secop_ophyd.protocol import SecopError
 
 from ._reading import SignalReading
-from ._sources import NoSource, Source
+from ._sources import NO_SOURCE, Source
 
 Listener = Callable[[SignalReading], None]
 
@@ -30,7 +30,7 @@ class SecopSignalBackend(SignalBackend[Any]):
         # A mock takes None for a float, but nothing for Any
         super().__init__(None if datatype is Any else datatype)
         self.annotated: Any = datatype
-        self.origin: Source = NoSource()
+        self.origin: Source = NO_SOURCE
         # Who listens, and what ends it
         self._listeners: dict[Listener, Callable[[], None]] = {}
         self._end_callback: Callable[[], None] | None = None
@@ -62,7 +62,7 @@ class SecopSignalBackend(SignalBackend[Any]):
         return self.origin.uri
 
     async def connect(self, timeout: float) -> None:
-        if isinstance(self.origin, NoSource):
+        if self.origin is NO_SOURCE:
             raise NotConnectedError("the SEC node did not tell about it")
 
     async def put(self, value: Any) -> None:

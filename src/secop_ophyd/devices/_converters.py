@@ -17,7 +17,7 @@ import numpy as np
 from event_model import DataKey
 from ophyd_async.core import Array1D, StrictEnum, SubsetEnum, SupersetEnum
 
-from secop_ophyd.codegen import datatype_text, signal_enum
+from secop_ophyd.codegen import datatype_text
 from secop_ophyd.protocol import (
     ArrayInfo,
     BlobInfo,
@@ -252,7 +252,7 @@ def make_converter(info: DataInfo, datatype: Any = None, name: str = "") -> Conv
     :raises TypeError: If the annotation does not fit.
     """
     if datatype is None or datatype is Any:
-        return _converter_of(_Itself(info), name if signal_enum(info) else "")
+        return _converter_of(_Itself(info), name)
     match info:
         case EnumInfo():
             return EnumConverter(info, _enum_type(info, datatype, name))

@@ -116,6 +116,9 @@ class NoSource(Source):
         raise NotConnectedError("the SEC node is not connected")
 
 
+NO_SOURCE = NoSource()
+
+
 class ParameterSource(Source):
     """A parameter, as the client of the node knows it.
 
