@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -65,6 +66,20 @@ def test_a_long_line_takes_linear_time():
     [line] = buffer.feed(b"\n")
     assert len(line) == size
     assert len(buffer) == 0
+
+
+def test_bytes_one_by_one_take_little_more_memory_than_they_are():
+    size = 200_000
+    buffer = LineBuffer()
+    tracemalloc.start()
+    try:
+        for i in range(size):
+            buffer.feed(b"%c" % (65 + i % 50))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(buffer) == size
+    assert used < 1.2 * size
 
 
 @pytest.mark.parametrize(
