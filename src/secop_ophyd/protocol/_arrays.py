@@ -71,6 +71,8 @@ class ArrayInfo(DataInfo):
     def oddity(self, data: Any) -> str:
         if wrong := complaint(self._check_length, len(data)):
             return wrong
+        if are_expected(self.members, data):
+            return ""
         for start, chunk in _chunks(data):
             if not are_expected(self.members, chunk):
                 for i, item in enumerate(chunk, start):

@@ -78,6 +78,8 @@ def from_json_all(info: DataInfo, items: list[Any]) -> list[Any] | None:
     :param info: The type of each.
     :param items: Decoded JSON.
     """
+    if (found := _as_they_are(info, items)) is not None:
+        return found
     kinds = set(map(type, items))
     match info:
         case DoubleInfo():
@@ -89,17 +91,34 @@ def from_json_all(info: DataInfo, items: list[Any]) -> list[Any] | None:
         case BoolInfo():
             return _bools(items, kinds)
         case EnumInfo():
-            return items if kinds <= {int} else _looked_up(info.from_json, items)
-        case StringInfo() if kinds <= {str}:
-            return items
-        case BlobInfo() if kinds <= {str}:
-            return _blobs(items)
+            return _looked_up(info.from_json, items)
         case TupleInfo() if kinds <= {list}:
             return _rows(from_json_all, info, items)
         case StructInfo() if kinds <= {dict}:
             return _objects(from_json_all, info, items)
         case _:
             return None
+
+
+_LISTS: dict[type[DataInfo], Any] = {
+    DoubleInfo: list[float],
+    IntInfo: list[int],
+    EnumInfo: list[int],
+    BoolInfo: list[bool],
+    StringInfo: list[str],
+    BlobInfo: list[bytes],
+}
+"""What arrays are, as nearly all nodes send them."""
+
+
+def _as_they_are(info: DataInfo, items: list[Any]) -> list[Any] | None:
+    """Return what has to be looked at no further; numbers may become floats."""
+    if (kind := _LISTS.get(type(info))) is None:
+        return None
+    try:  # a quarter of the time that it takes to collect the types of the items
+        return msgspec.convert(items, kind)
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        return None
 
 
 def are_expected(info: DataInfo, items: list[Any]) -> bool:
@@ -260,13 +279,6 @@ def _are_texts_for(info: StringInfo, values: list[str]) -> bool:
         except UnicodeEncodeError:  # surrogates
             return False
     return (info.is_utf8 or text.isascii()) and _are_short(info, values)
-
-
-def _blobs(items: list[str]) -> list[bytes] | None:
-    try:
-        return msgspec.convert(items, list[bytes])
-    except (msgspec.ValidationError, UnicodeEncodeError):
-        return None
 
 
 # Tuples and structs, member by member

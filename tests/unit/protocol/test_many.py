@@ -95,7 +95,8 @@ def check(info, values):
         sent = each(info.to_json, validated)
         assert repr(array.to_json(validated)) == repr(sent)
         check_incoming(info, sent)
-    check_incoming(info, values)
+    # JSON has no decimals, and is never decoded to one
+    check_incoming(info, [v for v in values if not isinstance(v, Decimal)])
 
 
 def check_incoming(info, data):
