@@ -6,7 +6,7 @@ import base64
 import gc
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -109,7 +109,7 @@ async def timed(action: Callable[[], Awaitable[Any]], repeat: int) -> list[float
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
+def no_collection() -> Generator[None, None, None]:
     """Let the garbage collector rest.
 
     It takes longer than what is measured. To let it run in between would be no better:
