@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from secop_ophyd.protocol import (
     MISSING,
     ConnectionLost,
@@ -19,6 +21,7 @@ from secop_ophyd.protocol import (
     Problem,
     SecopError,
     decode,
+    decode_report,
     make_error,
     parse_data_report,
     parse_error_report,
@@ -28,7 +31,7 @@ from secop_ophyd.protocol import (
 _QUIET = (NoValueYet, ConnectionLost, DescriptionChanged)
 
 
-class Reading:
+class Reading(msgspec.Struct, eq=False):
     """What is known of a parameter: a value, or why there is none.
 
     :param value: The value in the Python form of its datainfo.
@@ -40,21 +43,11 @@ class Reading:
     :param has_node_time: Whether the timestamp is the node's.
     """
 
-    __slots__ = ("_value", "timestamp", "uncertainty", "error", "has_node_time")
-
-    def __init__(
-        self,
-        value: Any,
-        timestamp: float,
-        uncertainty: float | None = None,
-        error: SecopError | None = None,
-        has_node_time: bool = False,
-    ):
-        self._value = value
-        self.has_node_time = has_node_time
-        self.timestamp = timestamp
-        self.uncertainty = uncertainty
-        self.error = error
+    _value: Any
+    timestamp: float
+    uncertainty: float | None = None
+    error: SecopError | None = None
+    has_node_time: bool = False
 
     @property
     def value(self) -> Any:
@@ -91,7 +84,7 @@ def read_report(data: bytes, info: DataInfo, arrived: float) -> Reading:
     :param arrived: UNIX seconds, for nodes that send no timestamp.
     :raises SecopError: If the data is not JSON, no data report or no such value.
     """
-    return make_reading(parse_data_report(decode(data)), info, arrived)
+    return make_reading(decode_report(data), info, arrived)
 
 
 def make_reading(report: DataReport, info: DataInfo, arrived: float) -> Reading:
@@ -292,7 +285,7 @@ class Parameter:
 
     def _decode(self, data: bytes, arrived: float) -> Reading:
         try:
-            report = parse_data_report(decode(data))
+            report = decode_report(data)
             reading = make_reading(report, self.description.datainfo, arrived)
             self._warn_if_odd(report.value)
             return reading

@@ -77,7 +77,7 @@ from ._names import (
 )
 from ._numbers import DoubleInfo, IntInfo, NumberInfo, ScaledInfo
 from ._pieces import Pieces, at_once
-from ._reports import DataReport, parse_data_report
+from ._reports import DataReport, decode_report, parse_data_report
 from ._samples import default_value, random_value
 from ._scalars import BlobInfo, BoolInfo, EnumInfo, OpaqueInfo, StringInfo
 from ._status import (
@@ -112,6 +112,7 @@ __all__ = [
     "show",
     # Reports
     "DataReport",
+    "decode_report",
     "parse_data_report",
     "ErrorReport",
     "parse_error_report",

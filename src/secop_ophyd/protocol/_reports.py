@@ -6,14 +6,17 @@ SECoP 1.0 "Data report", 2.0 reports.rst: `[value, {"t": time, "e": error}]`.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ._errors import InvalidMessage
 from ._guards import is_list, is_number, is_object
+from ._json import decode
 from ._text import show
 
 
-class DataReport(NamedTuple):
+class DataReport(msgspec.Struct, frozen=True):
     """A data report, its value still as in JSON.
 
     :param value: The transported value.
@@ -52,3 +55,34 @@ def parse_data_report(data: Any) -> DataReport:
     if not qualifiers:
         return DataReport(value)
     return DataReport(value, _number(qualifiers.get("t")), _number(qualifiers.get("e")))
+
+
+class _Qualifiers(msgspec.Struct):
+    t: float | None = None
+    e: float | None = None
+
+
+class _Regular(msgspec.Struct, array_like=True):
+    """A data report as nearly all nodes send them."""
+
+    value: Any
+    qualifiers: _Qualifiers | None = None
+
+
+_decode_regular = msgspec.json.Decoder(_Regular).decode
+
+
+def decode_report(data: bytes) -> DataReport:
+    """Decode the data of an `update`, `reply`, `changed` or `done`.
+
+    :param data: The JSON as it came.
+    :raises BadJSON: If it is not JSON.
+    :raises InvalidMessage: If it is no data report.
+    """
+    try:
+        report = _decode_regular(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return parse_data_report(decode(data))  # tolerant, or has the better message
+    if report.qualifiers is None:
+        return DataReport(report.value)
+    return DataReport(report.value, report.qualifiers.t, report.qualifiers.e)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from secop_ophyd.client import _parameter
-from secop_ophyd.protocol import RequestTimeout, decode
+from secop_ophyd.protocol import RequestTimeout, decode_report
 
 from .test_state import sent
 
@@ -19,9 +19,9 @@ def decoded(monkeypatch) -> list[bytes]:
 
     def counted(data):
         found.append(data)
-        return decode(data)
+        return decode_report(data)
 
-    monkeypatch.setattr(_parameter, "decode", counted)
+    monkeypatch.setattr(_parameter, "decode_report", counted)
     return found
 
 
