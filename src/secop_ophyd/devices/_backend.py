@@ -90,15 +90,18 @@ class SecopSignalBackend(SignalBackend[Any]):
             self._end_callback()
             self._end_callback = None
         if callback is not None:
-            tell: Callable[[Any], None] = callback
-            self._end_callback = self.subscribe(lambda reading: _tell(tell, reading))
+            self._end_callback = self.subscribe(_for_readings(callback))
 
 
-def _tell(function: Callable[[Any], None], reading: SignalReading) -> None:
-    """Tell a reading to whoever may take its value, even if there is none."""
-    try:
-        function(reading)
-    except SecopError as error:
-        # A monitor of bluesky takes it, and has no event then; the log has the reason
-        if error is not reading.error:
-            raise
+def _for_readings(callback: Callable[[Any], None]) -> Listener:
+    """Return what tells readings to whoever takes their values, even without one."""
+
+    def tell(reading: SignalReading) -> None:
+        try:
+            callback(reading)
+        except SecopError as error:
+            # A monitor of bluesky takes it, and has no event; the log has the reason
+            if error is not reading.error:
+                raise
+
+    return tell

@@ -114,7 +114,7 @@ class Item:
             if not self._becomes_nan(error):
                 raise
             failed_at = self.backend.origin.failed_at
-            reading: Any = SignalReading(error, timestamp=failed_at)
+            reading: Any = SignalReading.without_value(error, failed_at)
         return self.spread(reading)
 
     async def describe(self) -> dict[str, DataKey]:

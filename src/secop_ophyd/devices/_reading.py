@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from secop_ophyd.protocol import SecopError
 
@@ -18,25 +18,31 @@ class SignalReading(dict[str, Any]):
     the error, never an old value. Its short text also saves ophyd-async from
     formatting long arrays at each update.
 
-    :param error: Why there is no value; `value` must not be given then.
-    :param items: `value`, `timestamp`, `alarm_severity` and so on.
+    There is one for each update, so a usual one is made as fast as a dict.
     """
 
-    __slots__ = ("error",)
+    error: SecopError | None = None
+    """Why there is no value."""
 
-    def __init__(self, error: SecopError | None = None, **items: Any):
-        super().__init__(items)
-        self.error = error
-        if error is not None:
-            self.update(alarm_severity=INVALID, message=str(error))
+    @classmethod
+    def without_value(cls, error: SecopError, timestamp: float) -> Self:
+        """Make a reading that tells why it has no value.
+
+        :param error: Why.
+        :param timestamp: Since when, in UNIX seconds.
+        """
+        reading = cls(timestamp=timestamp, alarm_severity=INVALID, message=str(error))
+        reading.error = error
+        return reading
 
     def __missing__(self, key: str) -> NoReturn:
         if key == "value" and self.error is not None:
             raise self.error.with_traceback(None)
         raise KeyError(key)
 
-    # What ophyd-async formats at each update, whether it is logged or not
-    __str__ = object.__repr__
+    def __str__(self) -> str:
+        # What ophyd-async formats at each update, whether it is logged or not
+        return "a reading"
 
     def __repr__(self) -> str:
         return f"<reading of {self.get('timestamp')}>"

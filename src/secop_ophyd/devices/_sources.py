@@ -220,26 +220,22 @@ class ParameterSource(Source):
     def _convert(self, reading: Reading) -> SignalReading:
         if self._last is not None and self._last[0] is reading:
             return self._last[1]
-        converted = self._converted(reading)
-        # Whoever gets a list may change it
-        if reading.error is None and isinstance(converted.get("value"), np.ndarray):
-            self._last = reading, converted
-        return converted
-
-    def _converted(self, reading: Reading) -> SignalReading:
         if reading.error is not None:
-            return SignalReading(reading.error, timestamp=reading.timestamp)
+            return SignalReading.without_value(reading.error, reading.timestamp)
         try:
             value = self._converter.value(reading.value)
         except Exception as odd:
-            return SignalReading(self._refuse(odd), timestamp=reading.timestamp)
+            return SignalReading.without_value(self._refuse(odd), reading.timestamp)
         self._is_odd = False
-        return SignalReading(
+        converted = SignalReading(
             value=value,
             timestamp=reading.timestamp,
             alarm_severity=0,
             uncertainty=reading.uncertainty,
         )
+        if isinstance(value, np.ndarray):  # whoever gets a list may change it
+            self._last = reading, converted
+        return converted
 
     def _refuse(self, odd: Exception) -> InvalidMessage:
         kind = "" if isinstance(odd, ValueError) else f"{type(odd).__name__}: "
@@ -292,7 +288,7 @@ class PropertySource(Source):
                 f"{self.uri}: it {what}; "
                 "connect the device again with force_reconnect=True"
             )
-            return SignalReading(error, timestamp=time.time())
+            return SignalReading.without_value(error, time.time())
         return SignalReading(
             value=self._value, timestamp=self._timestamp, alarm_severity=0
         )
