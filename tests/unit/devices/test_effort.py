@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from bluesky.protocols import WritesExternalAssets, WritesStreamAssets
 
 from secop_ophyd.devices import _converters
 
@@ -78,6 +79,18 @@ async def test_no_task_is_made_for_each_signal(serve, connect, tasks):
     # Half of them are the fake node's, and there are tasks for each module
     assert len(tasks) < 3 * MODULES
     assert len(list(device.m0.children())) > 3
+
+
+async def test_who_asks_what_a_device_can_do_gets_no_text(serve, connect, monkeypatch):
+    def compared(*args: Any) -> Any:
+        raise AssertionError("bluesky asks so at each point of a scan")
+
+    device = await connect(await serve(structure()))
+    monkeypatch.setattr("difflib.get_close_matches", compared)
+    monkeypatch.setattr(type(device.m0), "__repr__", compared)
+    assert not isinstance(device, WritesStreamAssets)
+    assert not isinstance(device.m0, WritesExternalAssets)
+    assert not hasattr(device.m0, "valeu")
 
 
 async def test_a_signal_has_one_listener_however_many_it_tells(serve, connect):

@@ -1,5 +1,7 @@
 """A name that is not there."""
 
+import pickle
+
 import pytest
 
 from secop_ophyd.devices import SECoPNodeDevice
@@ -16,6 +18,15 @@ async def test_what_there_is(serve, connect):
     with pytest.raises(AttributeError, match="no 'valu', did you mean 'value'"):
         _ = node.cryo.valu
     assert not hasattr(node, "_private")
+
+
+async def test_the_error_says_it_in_another_process(serve, connect):
+    node = await connect(await serve(report(cryo=drivable())))
+    with pytest.raises(AttributeError) as caught:
+        _ = node.cry
+    text = str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == text
+    assert text in repr(caught.value)
 
 
 def test_before_it_is_connected():
