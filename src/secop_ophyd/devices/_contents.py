@@ -87,6 +87,8 @@ class Item:
         :raises SecopError: If it has no value.
         """
         value, columns = self._value(reading), self.columns
+        if columns is None and not self.error_key:  # as nearly all
+            return {self.keys[0]: {**reading, "value": value}}
         values = [value] if columns is None else [c.take(value) for c in columns]
         found = dict(zip(self.keys, values, strict=True))
         if self.error_key:
@@ -107,7 +109,14 @@ class Item:
             return False
         return not isinstance(error, ConnectionLost)
 
+    @property
+    def is_mock(self) -> bool:
+        """Whether its values are not those of the node."""
+        return self.signal.source.startswith("mock+")
+
     async def read(self) -> dict[str, Reading[Any]]:
+        if not self.is_mock:
+            return self.spread(await self.backend.origin.get())  # type: ignore[arg-type]
         try:
             (reading,) = (await self.signal.read()).values()
         except SecopError as error:
@@ -121,7 +130,7 @@ class Item:
         origin = self.backend.origin
         if self.columns is None:
             found = await self.signal.describe()
-            if self.signal.source.startswith("mock+"):
+            if self.is_mock:
                 # A mock does not know the limits, and takes a shape for fixed
                 known = _chosen(found[self.signal.name])
                 found[self.signal.name] = {**origin.datakey(), **known}  # type: ignore[typeddict-item]

@@ -259,7 +259,7 @@ class OwnReadings(AsyncReadable, AsyncConfigurable, AsyncStageable, HasHints):
         return self._device.name
 
     async def read(self) -> dict[str, Reading[Any]]:
-        return await StandardReadable.read(self._device)
+        return await SECoPBaseDevice.read(self._device)
 
     async def describe(self) -> dict[str, DataKey]:
         return await StandardReadable.describe(self._device)

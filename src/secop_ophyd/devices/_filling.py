@@ -203,6 +203,11 @@ class FillingConnector(DeviceConnector):
         return self._contents
 
     @property
+    def described(self) -> Contents | None:
+        """What the device contributes to documents, None before it is connected."""
+        return self._contents
+
+    @property
     def items(self) -> list[Item]:
         """What the device contributes to documents; nothing before it is connected."""
         return [] if self._contents is None else self._contents.items

@@ -78,6 +78,10 @@ class HeldClient:
         """Whether the node can be read and changed now."""
         return self._client is not None and self._client.connected
 
+    def has_to_ask(self) -> bool:
+        """Tell whether the node tells nothing by itself."""
+        return self._client is not None and self._client.has_to_ask
+
     @property
     def connected_here(self) -> bool:
         """Whether it can be done in the running event loop."""

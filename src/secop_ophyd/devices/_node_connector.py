@@ -43,7 +43,7 @@ from ._connector import ModuleConnector
 from ._contents import READ
 from ._filling import FillingConnector, must_fit
 from ._held_client import HeldClient
-from ._left_out import NodePart
+from ._left_out import NodeParts
 from ._made_from import ADVICE, check_made_from, in_one_line, made_from
 from ._module_info import ModuleInfo
 from ._modules import SECoPBaseDevice
@@ -85,10 +85,9 @@ class NodeConnector(FillingConnector):
         self._options = options
         self._log = self.held.log
         self._attempt: asyncio.Task[None] | None = None
-        # The devices of the modules that the node has, by SECoP name
-        self._modules: dict[str, SECoPBaseDevice] = {}
-        # What they contribute to it, by SECoP name
-        self._parts: dict[str, NodePart] = {}
+        # The modules that the node has had
+        self._parts = NodeParts(str(address), self.held.has_to_ask)
+        self._has_parts = False
         self._must_warn = False
         # What the devices were made for, and what has changed in it since
         self._made_for = NodeDescription()
@@ -105,7 +104,7 @@ class NodeConnector(FillingConnector):
     @property
     def modules(self) -> tuple[SECoPBaseDevice, ...]:
         """The devices of modules, in any thread: `children` is for one."""
-        return tuple(self._modules.values())
+        return tuple(self._parts.modules.values())
 
     # Connection
 
@@ -173,7 +172,7 @@ class NodeConnector(FillingConnector):
 
         With a name, all modules would be named again for each one that is added.
         """
-        given = "" if self._modules else device.name
+        given = "" if self._parts.modules else device.name
         if given:
             device.set_name("")
         try:
@@ -191,9 +190,12 @@ class NodeConnector(FillingConnector):
         uri = f"secop://{self.address}"
         if not isinstance(device, StandardReadable):
             raise TypeError(f"{device} is no StandardReadable")
+        if not self._has_parts:
+            device.add_readables([self._parts], StandardReadableFormat.CHILD)  # type: ignore[list-item]
+            self._has_parts = True
         self._made_for, self._compared = description, None
         self._bound.clear()
-        for name, child in self._modules.items():
+        for name, child in self._parts.modules.items():
             if name not in description.modules:
                 child.connector.empty()
         for name in sorted(set(self._options.modules) - {*description.modules}):
@@ -249,7 +251,7 @@ class NodeConnector(FillingConnector):
         if kind is InterfaceClass.ACQUISITION_CONTROLLER:
             acquisition_channels(node, module, note)
         self._bound.add(attribute)
-        if known := self._modules.get(module.name):
+        if known := self._parts.modules.get(module.name):
             if attribute in self._annotated or type(known) is MODULE_CLASSES[kind]:
                 return known
             known.connector.empty()  # it has become a module of another class
@@ -258,14 +260,12 @@ class NodeConnector(FillingConnector):
         child = getattr(device, attribute)
         if not isinstance(child, SECoPBaseDevice):
             raise TypeError(f"annotated as {type(child).__name__}, which is no module")
-        self._parts[module.name] = part = NodePart(child)
-        device.add_readables([part], StandardReadableFormat.CHILD)  # type: ignore[list-item]
-        self._modules[module.name] = child
+        self._parts.add(module.name, child)
         return child
 
     def _long_keys(self) -> Pieces[list[Problem]]:
         long: list[str] = []
-        for module in self._modules.values():
+        for module in self._parts.modules.values():
             yield
             for item in module.connector.items:
                 if item.format in READ:
@@ -325,14 +325,13 @@ class NodeConnector(FillingConnector):
     def _left_out(self) -> tuple[Problem, ...]:
         text = "is left out of the readings of the node: {}".format
         return tuple(
-            Problem(name, "", text(part.missing.reason))
-            for name, part in self._parts.items()
-            if part.missing is not None
+            Problem(name, "", text(missing.reason))
+            for name, missing in self._parts.missing.items()
         )
 
     async def stage(self) -> None:
         """Decide which modules are left out of the readings: those without value."""
-        await asyncio.gather(*(part.decide() for part in self._parts.values()))
+        await self._parts.decide()
         self._must_warn = True
 
     def warn_of_left_out(self) -> None:
@@ -351,7 +350,7 @@ class NodeConnector(FillingConnector):
         It begins no acquisition: which ones would go together is for the plan to say.
         """
         if self._options.trigger:
-            modules = [p.module for p in self._parts.values() if p.missing is None]
+            modules = [self._parts.modules[name] for name in self._parts.present]
             await asyncio.gather(
                 *(m.connector.trigger() for m in modules if hasattr(m, "trigger"))
             )

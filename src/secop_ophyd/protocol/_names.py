@@ -35,7 +35,7 @@ RESERVED_PRIVATE_NAMES = frozenset(
     _is_protocol _is_runtime_protocol _made_from _mock _mock_class _move_status _name
     _options _prepared _read_config_funcs _read_funcs _set_status _setattr_methods
     _stage_funcs _stop_state _stopped _timeout _attempts _unstage_funcs _updates
-    _warn_of_namesakes _triggered _under_way
+    _readables _warn_of_namesakes _triggered _under_way
     """.split()
 )
 
