@@ -29,13 +29,15 @@ from ._deadlines import Deadlines
 from ._request import Request, request_key
 from ._requests import Requests
 
-# What a request waits for, by the action that comes back
+# What a request waits for, by the action that comes back, and whether it has failed
 _ANSWERS = {
-    **{reply: request for request, reply in REPLIES.items()},
-    **{f"error_{request}": request for request in REPLIES},
+    **{reply: (request, False) for request, reply in REPLIES.items()},
+    **{f"error_{request}": (request, True) for request in REPLIES},
 }
 # Who was given so many bytes at once by the event loop may not have got all there are
 LARGE_READ = 2**16
+MOST_JOINED = 16
+"""So many requests go out together: the node begins with them while others are made."""
 _CR = ord("\r")
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -90,7 +92,8 @@ class Connection(asyncio.Protocol):
             patience,
             lambda: self.last_received,
         )
-        # What goes out together with others at the end of this turn of the event loop
+        # What goes out together with others at the end of this turn of the event loop,
+        # None if the next one goes out at once
         self._joined: list[bytes] | None = None
 
     @property
@@ -131,7 +134,8 @@ class Connection(asyncio.Protocol):
         line = format_message(action, specifier, *data)
         now = self._loop.time()
         future: asyncio.Future[Message] = self._loop.create_future()
-        request = Request(action, specifier, line, future, patient, timeout, now)
+        key = request_key(action, specifier)
+        request = Request(action, specifier, key, line, future, patient, timeout, now)
         if self._reason or self._transport is None:
             reason = self._reason or f"{self._name}: not connected"
             request.fail(ConnectionLost(f"{reason} (no '{request}')"))
@@ -144,13 +148,17 @@ class Connection(asyncio.Protocol):
             return
         if self._log.isEnabledFor(logging.DEBUG):
             self._log.debug("%s > %s", self._name, _shown(line))
-        if self._joined is not None:
-            self._joined.append(line)
+        if self._joined is None:
+            # One request alone does not wait; each call of the system takes its time
+            self._transport.write(line)
+            self._joined = []
             return
-        # One request alone does not wait; each call of the system takes its time
-        self._transport.write(line)
-        self._joined = []
-        self._loop.call_soon(self._send_joined)
+        self._joined.append(line)
+        if len(self._joined) == 1:
+            self._loop.call_soon(self._send_joined)
+        elif len(self._joined) == MOST_JOINED:
+            self._send_joined()
+            self._joined = []
 
     def _send_joined(self) -> None:
         lines, self._joined = self._joined, None
@@ -172,6 +180,7 @@ class Connection(asyncio.Protocol):
             # second one waits 44 ms for an acknowledgement that Linux delays
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         self.last_received = self._loop.time()
+        self._joined = self._joined or None  # what is asked for now does not wait
         if len(data) >= LARGE_READ:
             self._large_read_at = self.last_received
         try:
@@ -225,10 +234,9 @@ class Connection(asyncio.Protocol):
         )
 
     def _answer_received(self, message: Message) -> None:
-        action = _ANSWERS[message.action]
+        action, failed = _ANSWERS[message.action]
         key = request_key(action, message.specifier)
         request = self.requests.oldest(key)
-        failed = message.action.startswith("error_")
         self._on_message(message)
         if request is not None:
             self._settle(request, message, failed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from secop_ophyd.protocol import Message
 
 # Asked once and without specifier, but nodes differ in what they answer
@@ -19,50 +21,31 @@ def request_key(action: str, specifier: str) -> tuple[str, str]:
     return action, "" if action in _ANY_SPECIFIER else specifier
 
 
-class Request:
+class Request(msgspec.Struct, eq=False):
     """A request that was made and not settled yet.
 
     :param action: What is asked for.
     :param specifier: What it is about.
+    :param key: What it has in common with its reply.
     :param line: The bytes to send.
     :param future: Where the reply goes.
     :param patient: Whether the time starts anew with everything that is received.
+    :param timeout: Seconds until it is late, None for never.
+    :param made_at: When it was made, in the time of the event loop.
+    :param sent: Whether it was sent.
+    :param expired: Whether it is late.
     """
 
-    __slots__ = (
-        "action",
-        "specifier",
-        "key",
-        "line",
-        "future",
-        "patient",
-        "timeout",
-        "made_at",
-        "sent",
-        "expired",
-    )
-
-    def __init__(
-        self,
-        action: str,
-        specifier: str,
-        line: bytes,
-        future: asyncio.Future[Message],
-        patient: bool,
-        timeout: float | None,
-        made_at: float,
-    ):
-        self.action = action
-        self.specifier = specifier
-        # What it has in common with its reply
-        self.key = request_key(action, specifier)
-        self.line = line
-        self.future = future
-        self.patient = patient
-        self.timeout = timeout
-        self.made_at = made_at
-        self.sent = False
-        self.expired = False
+    action: str
+    specifier: str
+    key: tuple[str, str]
+    line: bytes
+    future: asyncio.Future[Message]
+    patient: bool
+    timeout: float | None
+    made_at: float
+    sent: bool = False
+    expired: bool = False
 
     def __str__(self) -> str:
         return f"{self.action} {self.specifier}".strip()

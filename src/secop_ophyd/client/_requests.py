@@ -210,8 +210,10 @@ class Requests:
 
     def _late(self, request: Request) -> Request | None:
         """Return what is late and has the same answer as a request."""
-        sent = self._unanswered.get(request.key, ())
-        return next((r for r in sent if r.expired), None)
+        for sent in self._unanswered.get(request.key, ()):
+            if sent.expired:
+                return sent
+        return None
 
     def _release(self, settled: Request) -> None:
         """Let those go that were held by a request that is late no more."""

@@ -47,16 +47,20 @@ def parse_message(line: bytes) -> Message:
         line = line[:-1]
     action, specifier, data, *_ = [*line.split(b" ", 2), b"", b""]
     return Message(
-        action.decode(errors="replace"), specifier.decode(errors="replace"), data
+        action.decode("utf-8", "replace"), specifier.decode("utf-8", "replace"), data
     )
 
 
-@lru_cache(1024)
 def _token(text: str) -> bytes:
     # A blank or a line break would make another message of it
     if not re.fullmatch(r"[!-~]*", text):
         raise ProtocolError(f"{show(text)} cannot be part of a message")
     return text.encode("ascii")
+
+
+@lru_cache(1024)
+def _head(*tokens: str) -> bytes:
+    return b" ".join(map(_token, tokens))
 
 
 def format_message(action: str, specifier: str = "", *data: Any) -> bytes:
@@ -68,11 +72,8 @@ def format_message(action: str, specifier: str = "", *data: Any) -> bytes:
     :raises BadJSON: If JSON cannot carry the value.
     :raises ProtocolError: If a message cannot carry the specifier.
     """
-    parts = [_token(action)]
-    if specifier or data:
-        parts.append(_token(specifier))
-    parts.extend(encode(value) for value in data)
-    return b" ".join(parts) + b"\n"
+    head = _head(action, specifier) if specifier or data else _head(action)
+    return b" ".join((head, *map(encode, data))) + b"\n"
 
 
 _SMALL = 4096

@@ -9,6 +9,7 @@ import logging
 import pytest
 
 from secop_ophyd.client import Connection
+from secop_ophyd.client._connection import MOST_JOINED
 from secop_ophyd.protocol import ConnectionLost, HardwareError, RequestTimeout
 
 from .conftest import until
@@ -558,11 +559,10 @@ class Written:
         pass
 
 
-async def test_requests_of_one_turn_of_the_loop_go_out_together():
-    log = logging.getLogger("test")
+def connection_to(wire: Written) -> Connection:
     connection = Connection(
         "node",
-        log,
+        logging.getLogger("test"),
         lambda m: None,
         lambda *_: False,
         lambda *_: None,
@@ -570,8 +570,39 @@ async def test_requests_of_one_turn_of_the_loop_go_out_together():
         1000,
         lambda: 1.0,
     )
-    wire = Written()
     connection.connection_made(wire)
+    return connection
+
+
+async def test_a_request_alone_does_not_wait():
+    wire = Written()
+    connection = connection_to(wire)
+    for n in range(1, 4):
+        reply = connection.request("read", "m:a", timeout=None)
+        assert len(wire.writes) == n
+        connection.data_received(b"reply m:a [%d]\n" % n)
+        assert (await reply).value() == [n]
+    connection.connection_lost(None)
+
+
+async def test_a_node_begins_with_many_requests_while_others_are_made():
+    wire = Written()
+    connection = connection_to(wire)
+    waiting = [connection.request("read", f"m:{n}", timeout=None) for n in range(40)]
+    assert 1 + 2 * MOST_JOINED < 40
+    sizes = [data.count(b"\n") for data in wire.writes]
+    assert sizes == [1, MOST_JOINED, MOST_JOINED]
+    await asyncio.sleep(0)
+    lines = b"".join(b"read m:%d\n" % n for n in range(40))
+    assert b"".join(wire.writes) == lines, "all, and in their order"
+    connection.connection_lost(None)
+    for future in waiting:
+        assert isinstance(future.exception(), ConnectionLost)
+
+
+async def test_requests_of_one_turn_of_the_loop_go_out_together():
+    wire = Written()
+    connection = connection_to(wire)
     waiting = [connection.request("read", f"m:{x}", timeout=None) for x in "abc"]
     assert wire.writes == [b"read m:a\n"], "the first one does not wait"
     await asyncio.sleep(0)
