@@ -83,10 +83,8 @@ def run_plan(run: Run, plan: Plan, points: int, peer: int, soft: bool = False) -
         run.check(len(events) == count, len(events))
         times = [time for time, _ in events]
         steps = [b - a for a, b in zip(times, times[1:], strict=False)]
-        tenth = max(len(steps) // 10, 1)
         run.record("point p50", percentile(steps, 0.5))
-        first = percentile(steps[:tenth], 0.5)
-        run.record("last by first", percentile(steps[-tenth:], 0.5) / first)
+        run.record("last by first", last_by_first(steps))
         run.record("fixed", watch.wall - sum(steps))
         if plan is scan and not soft:
             found = [data[node.m0.name] for _, data in events]
@@ -97,6 +95,18 @@ def run_plan(run: Run, plan: Plan, points: int, peer: int, soft: bool = False) -
     if not soft and not run.is_peer:
         node.close()
         run.count_threads()
+
+
+def last_by_first(times: list[float]) -> float:
+    """Return how much longer the last ones take than the first ones.
+
+    The quick ones of each tenth count: what is slow meanwhile is the computer, and by
+    a factor of three, while what grows from time to time is slower each time.
+
+    :param times: All times, in their order.
+    """
+    tenth = max(len(times) // 10, 1)
+    return percentile(times[-tenth:], 0.1) / percentile(times[:tenth], 0.1)
 
 
 def soft_node(modules: int) -> Any:
@@ -154,7 +164,12 @@ async def move_again_and_again(run: Run, moves: int, peer: int, drive: int) -> N
     times: list[float] = []
     lags: list[float] = []
     count = run.scaled(moves, peer)
+    warm = count // 10
+    objects = 0
     for i in range(count):
+        if i == warm:  # what is made once is there
+            gc.collect()
+            objects = len(gc.get_objects())
         start = time.perf_counter()
         await module.set(i + 1.0)
         end = time.time()
@@ -162,12 +177,12 @@ async def move_again_and_again(run: Run, moves: int, peer: int, drive: int) -> N
         reading = (await module.status.read())[module.status.name]
         lags.append(end - reading["timestamp"])
     run.check(await module.value.get_value() == count, "value")
-    tenth = max(count // 10, 1)
     run.record("move p50", percentile(times, 0.5))
     run.record("idle to done p50", percentile(lags, 0.5))
     run.record("idle to done p99", percentile(lags, 0.99))
-    first, last = times[:tenth], times[-tenth:]
-    run.record("last by first", percentile(last, 0.5) / percentile(first, 0.5))
+    run.record("last by first", last_by_first(times))
+    gc.collect()
+    run.record("objects per move", (len(gc.get_objects()) - objects) / (count - warm))
     if not run.is_peer:
         left = device.client.parameter("m0", "status").listeners
         left += device.client.parameter("m0", "value").listeners
