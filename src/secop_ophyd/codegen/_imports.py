@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ast
+import re
+from collections.abc import Collection
 from functools import lru_cache
 
 from ._text import WIDTH
@@ -61,22 +62,19 @@ IMPORTED_NAMES = {_bound(x) for items in _SOURCES.values() for x in items} | {"n
 
 
 @lru_cache(1024)  # most annotations are the same in many classes
-def names_in(source: str) -> frozenset[str]:
-    """Return the names that source refers to."""
-    return _names_in(source)
+def names_in(annotation: str) -> frozenset[str]:
+    """Return the names that an annotation refers to.
+
+    :param annotation: Its source, without any text in quotes.
+    """
+    return frozenset(re.findall(r"(?<![\w.])[^\W\d]\w*", annotation))
 
 
-def _names_in(source: str) -> frozenset[str]:
-    nodes = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name))
-    return frozenset(n.id for n in nodes if isinstance(n.ctx, ast.Load))
-
-
-def import_lines(body: str) -> list[list[str]]:
+def import_lines(used: Collection[str]) -> list[list[str]]:
     """Return the imports of a file, in groups and in the order of isort.
 
-    :param body: The source that needs them.
+    :param used: The names that the file refers to.
     """
-    used = _names_in(body)
     standard: list[str] = []
     others = ["import numpy as np"] if "np" in used else []
     for module, items in _SOURCES.items():

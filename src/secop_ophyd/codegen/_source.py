@@ -23,6 +23,18 @@ from ._types import Path, argument_text, code_text, datatype_text, property_text
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Something that a file declares.
+
+    :param lines: Its source.
+    :param names: The names that it refers to.
+    """
+
+    lines: list[str]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """An annotation.
 
@@ -56,7 +68,7 @@ def class_blocks(
     base: str,
     text: str,
     sections: Mapping[str, Sequence[Line]],
-) -> list[list[str]]:
+) -> list[Block]:
     """Return a class that consists of annotations, after the aliases that it needs.
 
     :param names: Hands out the names of the aliases.
@@ -65,7 +77,11 @@ def class_blocks(
     :param text: What its docstring says.
     :param sections: The annotations under each heading.
     """
-    hidden = _hidden([x for lines in sections.values() for x in lines])
+    annotations = [x for lines in sections.values() for x in lines]
+    used = frozenset(name for x in annotations for name in names_in(x.type))
+    # Python does not mind if an attribute hides its type, as in `LN2: LN2`, but type
+    # checkers do
+    hidden = sorted(used.intersection(x.attribute for x in annotations))
     found = {name: names.alias(name) for name in hidden}
     aliases = {name: alias for name, (alias, _) in found.items()}
     parts = [docstring(text, 4)] + [
@@ -74,22 +90,16 @@ def class_blocks(
         if lines
     ]
     body = [x for part in parts if part for x in ("", *part)]
-    block = [f"class {name}({base}):", *(body[1:] or ["    pass"])]
-    new = [f"{alias} = {name}" for name, (alias, is_new) in found.items() if is_new]
-    return [new, block] if new else [block]
+    block = Block(
+        [f"class {name}({base}):", *(body[1:] or ["    pass"])],
+        (used - aliases.keys()) | {base, *aliases.values()},
+    )
+    new = {name: alias for name, (alias, is_new) in found.items() if is_new}
+    lines = [f"{alias} = {name}" for name, alias in new.items()]
+    return [Block(lines, frozenset(new)), block] if new else [block]
 
 
-def _hidden(lines: Sequence[Line]) -> list[str]:
-    """Return what needs another name, since an attribute hides it, as in `LN2: LN2`.
-
-    Python does not mind, but type checkers do.
-    """
-    attributes = {line.attribute for line in lines}
-    used = {name for line in lines for name in names_in(line.type)}
-    return sorted(attributes & used)
-
-
-def module_blocks(module_class: ModuleClass, names: ClassNames) -> list[list[str]]:
+def module_blocks(module_class: ModuleClass, names: ClassNames) -> list[Block]:
     """Return the class of a module, after the classes that its annotations need.
 
     :param module_class: What to write.
@@ -103,10 +113,10 @@ class _ModuleSource:
         self._class = module_class
         self._names = names
         self._notes = [_notes(module) for module in module_class.modules]
-        self._others: list[list[str]] = []
+        self._others: list[Block] = []
         self._enums: dict[Path, str] = {}
 
-    def blocks(self) -> list[list[str]]:
+    def blocks(self) -> list[Block]:
         for path, values in self._class.enums.items():
             self._enums[path] = self._names.take(self._name(path, "Enum"))
             title = f"{' '.join(path)} enum for `{self._class.name}`."
@@ -203,28 +213,30 @@ def _notes(module: ModuleDescription) -> dict[str, tuple[str, str]]:
     }
 
 
-def _enum_block(name: str, text: str, values: EnumValues) -> list[str]:
+def _enum_block(name: str, text: str, values: EnumValues) -> Block:
     base = "StrictEnum" if values.strict else "SupersetEnum"
     lines = [f"class {name}({base}):", *docstring(text, 4), ""]
     for member, value in member_identifiers(values.values).items():
         lead = f"    {member} = "
         lines += f"{lead}{literal(value, len(lead), 4)}".split("\n")
-    return lines
+    return Block(lines, frozenset({base}))
 
 
 def _typed_dict_block(
     name: str, fields: Mapping[str, str], optional: Collection[str]
-) -> list[str]:
+) -> Block:
     texts = {
         key: f"NotRequired[{text}]" if key in optional else text
         for key, text in fields.items()
     }
-    used = {x for text in texts.values() for x in names_in(text)}
+    used = frozenset(x for text in texts.values() for x in names_in(text))
+    refers = used | {"TypedDict"}
     if all(_is_field(key) and key not in used for key in fields):
         lines = [x for k, t in texts.items() for x in bracketed(f"{k}: ", t, 4)]
-        return [f"class {name}(TypedDict):", *lines]
+        return Block([f"class {name}(TypedDict):", *lines], refers)
     lines = [x for k, t in texts.items() for x in bracketed(f"{quote(k)}: ", t, 8, ",")]
-    return [f"{name} = TypedDict(", f'    "{name}",', "    {", *lines, "    },", ")"]
+    lines = [f"{name} = TypedDict(", f'    "{name}",', "    {", *lines, "    },", ")"]
+    return Block(lines, refers)
 
 
 def _is_field(key: str) -> bool:
