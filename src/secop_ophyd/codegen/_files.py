@@ -18,6 +18,7 @@ from secop_ophyd.protocol import (
     parse_description,
 )
 
+from ._literals import storable
 from ._render import CONSTANT, HEADER, render, stored
 from ._text import is_object
 
@@ -174,7 +175,7 @@ def _literal(source: str) -> dict[str, Any]:
             *_,
             ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value),
         ] if name == CONSTANT:
-            reports: Any = ast.literal_eval(value)
+            reports = storable(ast.literal_eval(value))
         case _:
             raise ValueError(f"it does not end with {CONSTANT}")
     if not is_object(reports) or not all(map(is_object, reports.values())):

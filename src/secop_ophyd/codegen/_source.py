@@ -17,8 +17,9 @@ from secop_ophyd.protocol import (
 
 from ._classes import EnumValues, ModuleClass
 from ._imports import names_in
+from ._literals import literal
 from ._names import ClassNames, identifier, member_identifiers, member_names
-from ._text import WIDTH, bracketed, comment, docstring, literal, quote, width
+from ._text import WIDTH, bracketed, comment, docstring, quote, width
 from ._types import Path, argument_text, code_text, datatype_text, property_text
 
 

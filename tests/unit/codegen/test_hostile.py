@@ -19,7 +19,7 @@ from secop_ophyd.codegen import (
     render,
     write_class_file,
 )
-from secop_ophyd.codegen._text import storable
+from secop_ophyd.codegen._literals import storable
 from secop_ophyd.protocol import EnumInfo, parse_description
 
 from ..protocol.strategies import datainfos
