@@ -44,7 +44,7 @@ BASE_CLASSES = {
 """The device class of each interface class."""
 
 Shape = frozenset[tuple[str, ...]]
-"""All that annotations say about a module, but for the members of enums."""
+"""All that the annotations of a module say, but for the members of enums."""
 
 
 @dataclass(slots=True)
@@ -70,18 +70,15 @@ class ModuleClass:
     """A class that some modules share.
 
     :param name: Its name.
+    :param base: The class that it is derived from.
     :param modules: The modules, the first one made it.
     :param enums: The values of each enum, and whether some modules lack some.
     """
 
     name: str
+    base: str
     modules: list[ModuleDescription] = field(default_factory=list[ModuleDescription])
     enums: dict[Path, EnumValues] = field(default_factory=dict[Path, EnumValues])
-
-    @property
-    def base(self) -> str:
-        """The class that it is derived from."""
-        return BASE_CLASSES[interface_class(self.modules[0])]
 
     def common(self, text: Callable[[ModuleDescription], str]) -> str:
         """Return the text of the modules, empty if they do not agree."""
@@ -124,16 +121,17 @@ def node_classes(
         key: names.take(class_name(node.equipment_id or key, "Node"))
         for key, node in nodes.items()
     }
-    found: dict[tuple[str, Shape], ModuleClass] = {}
+    found: dict[tuple[str, str, Shape], ModuleClass] = {}
     classes: list[NodeClass] = []
     for key, node in nodes.items():
         modules: dict[str, ModuleClass] = {}
         for module in node.modules.values():
             wanted = module_class_name(module)
-            identity = wanted, _shape(module)
+            base = BASE_CLASSES[interface_class(module)]
+            identity = wanted, base, _shape(module)
             if identity not in found:
                 other = f"{wanted}_{identifier(module.name)}".rstrip("_")
-                found[identity] = ModuleClass(names.take(wanted, other))
+                found[identity] = ModuleClass(names.take(wanted, other), base)
             found[identity].add(module)
             modules[module.name] = found[identity]
         classes.append(NodeClass(own[key], key, node, modules))
@@ -164,7 +162,7 @@ def find_enums(module: ModuleDescription) -> dict[Path, EnumInfo]:
 
 def _shape(module: ModuleDescription) -> Shape:
     names = member_names(module)
-    lines: list[tuple[str, ...]] = [("", BASE_CLASSES[interface_class(module)])]
+    lines: list[tuple[str, ...]] = []
     for name, value in module.properties.items():
         lines.append((names.properties[name], "property", property_text(value)))
     for name, parameter in module.parameters.items():

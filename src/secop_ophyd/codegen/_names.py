@@ -23,6 +23,9 @@ from secop_ophyd.protocol import (
 
 _MAX_LENGTH = 40
 
+Names = tuple[str, ...]
+"""Of what is in a module, as SECoP has them."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemberNames:
@@ -54,17 +57,16 @@ def member_names(module: ModuleDescription) -> MemberNames:
     """Name what is in a module; parameters and commands choose first.
 
     :param module: The description of the module.
+    :return: The names; others may have the same object.
     """
     return _member_names(
         tuple(module.parameters), tuple(module.commands), tuple(module.properties)
     )
 
 
-@lru_cache(1024)  # many modules have the same ones
-def _member_names(
-    parameters: tuple[str, ...], commands: tuple[str, ...], properties: tuple[str, ...]
-) -> MemberNames:
-    found = attribute_names(parameters + commands)
+@lru_cache(1024)  # modules of one kind have the same names
+def _member_names(parameters: Names, commands: Names, properties: Names) -> MemberNames:
+    found = attribute_names([*parameters, *commands])
     return MemberNames(
         parameters={name: found[name] for name in parameters},
         commands={name: found[name] for name in commands},
