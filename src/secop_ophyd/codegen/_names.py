@@ -10,7 +10,7 @@ import builtins
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -168,14 +168,15 @@ class ClassNames:
         return self._aliases[name], is_new
 
 
-def _free(wanted: str, taken: Iterable[str]) -> str:
-    taken, name, number = set(taken), wanted, 2
+def _free(wanted: str, taken: Container[str]) -> str:
+    name, number = wanted, 2
     while name in taken:
         name = f"{wanted}_{number}"
         number += 1
     return name
 
 
+@lru_cache(1024)  # many enums have the same members
 def _member(value: str) -> str:
     name = _upper(value)
     if not name and value:  # nothing but symbols: say which, as in PERCENT_SIGN

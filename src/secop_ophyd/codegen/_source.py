@@ -19,7 +19,7 @@ from ._classes import EnumValues, ModuleClass
 from ._imports import names_in
 from ._literals import literal
 from ._names import ClassNames, identifier, member_identifiers, member_names
-from ._text import WIDTH, bracketed, comment, docstring, quote, width
+from ._text import bracketed, commented, docstring, quote
 from ._types import Path, argument_text, code_text, datatype_text, property_text
 
 
@@ -49,7 +49,7 @@ class Line:
     note: str = ""
 
     def source(self, aliases: Mapping[str, str]) -> list[str]:
-        """Return it with its comment: behind it where that fits, else above it.
+        """Return it with its comment.
 
         :param aliases: The names to use instead of others.
         """
@@ -57,10 +57,7 @@ class Line:
         for name, alias in aliases.items():
             text = re.sub(rf"(?<![\w.]){name}\b", alias, text)
         code = bracketed(f"{self.attribute}: ", text, 4)
-        behind = "  ".join([*code, *comment(self.note)])
-        if len(code) == 1 and width(behind) <= WIDTH:
-            return [behind]
-        return [f"    {line}" for line in comment(self.note, WIDTH - 4)] + code
+        return commented(code, self.note, 4)
 
 
 def class_blocks(
@@ -79,7 +76,7 @@ def class_blocks(
     :param sections: The annotations under each heading.
     """
     annotations = [x for lines in sections.values() for x in lines]
-    used = frozenset(name for x in annotations for name in names_in(x.type))
+    used = frozenset[str]().union(*(names_in(x.type) for x in annotations))
     # Python does not mind if an attribute hides its type, as in `LN2: LN2`, but type
     # checkers do
     hidden = sorted(used.intersection(x.attribute for x in annotations))
@@ -113,7 +110,7 @@ class _ModuleSource:
     def __init__(self, module_class: ModuleClass, names: ClassNames):
         self._class = module_class
         self._names = names
-        self._notes = [_notes(module) for module in module_class.modules]
+        self._notes = _common_notes(module_class.modules)
         self._others: list[Block] = []
         self._enums: dict[Path, str] = {}
 
@@ -193,12 +190,22 @@ class _ModuleSource:
         return name
 
     def _note(self, attribute: str) -> str:
-        """Return what all modules of the class agree about."""
-        texts = {notes.get(attribute, ("", ""))[0] for notes in self._notes}
-        units = {notes.get(attribute, ("", ""))[1] for notes in self._notes}
-        text = texts.pop() if len(texts) == 1 else ""
-        unit = units.pop() if len(units) == 1 else ""
+        text, unit = self._notes[attribute]
         return "; ".join(filter(None, (text, f"Unit: ({unit})" if unit else "")))
+
+
+def _common_notes(modules: Sequence[ModuleDescription]) -> dict[str, tuple[str, str]]:
+    """Return of the notes of modules what all of them agree about."""
+    common, *others = map(_notes, modules)
+    for notes in others:
+        for attribute, (text, unit) in notes.items():
+            if common[attribute] != (text, unit):
+                known_text, known_unit = common[attribute]
+                common[attribute] = (
+                    text if text == known_text else "",
+                    unit if unit == known_unit else "",
+                )
+    return common
 
 
 def _notes(module: ModuleDescription) -> dict[str, tuple[str, str]]:

@@ -40,15 +40,26 @@ def quote(text: str) -> str:
     return '"' + body.replace('"', '\\"') + '"'
 
 
-def comment(text: str, room: int = 0) -> list[str]:
-    """Return a text as lines of comment.
+def commented(code: list[str], text: str, indent: int) -> list[str]:
+    """Return code with a comment: behind it where that fits, else above it.
 
-    :param text: Anything; it becomes one paragraph.
-    :param room: The columns of a line, 0 for one line of any length.
+    :param code: Its lines.
+    :param text: What the comment says: anything; it becomes one paragraph.
+    :param indent: The columns before each line.
     """
     words = " ".join(_clean(text).split())
-    lines = wrap(words, room - 4) if room else [words] * bool(words)
-    return [_ORDER.sub("# - ", f"# {line}").rstrip() for line in lines]
+    if not words:
+        return code
+    if len(code) == 1 and len(code[0]) + len(words) < WIDTH:
+        behind = f"{code[0]}  {_comment(words)}"
+        if width(behind) <= WIDTH:
+            return [behind]
+    margin = " " * indent
+    return [margin + _comment(x) for x in wrap(words, WIDTH - indent - 4)] + code
+
+
+def _comment(line: str) -> str:
+    return _ORDER.sub("# - ", f"# {line}").rstrip()
 
 
 def docstring(text: str, indent: int) -> list[str]:

@@ -15,6 +15,7 @@ from secop_ophyd.protocol import (
     IntInfo,
     MatrixInfo,
     ScaledInfo,
+    StatusInfo,
     StringInfo,
     StructInfo,
     TupleInfo,
@@ -25,6 +26,19 @@ from ._text import is_list
 Path = tuple[str, ...]
 """Where a type is used in a class: attribute, then the keys inside."""
 
+_DATATYPES: dict[type[DataInfo], str] = {
+    DoubleInfo: "float",
+    ScaledInfo: "float",
+    IntInfo: "int",
+    BoolInfo: "bool",
+    StringInfo: "str",
+    BlobInfo: "Array1D[np.uint8]",
+    TupleInfo: "ndarray",
+    StatusInfo: "ndarray",
+    StructInfo: "ndarray",
+    MatrixInfo: "ndarray",
+}
+
 
 def datatype_text(info: DataInfo, enum_class: str = "StrictEnum") -> str:
     """Return the datatype of a signal, as source.
@@ -32,25 +46,11 @@ def datatype_text(info: DataInfo, enum_class: str = "StrictEnum") -> str:
     :param info: The data type of a parameter.
     :param enum_class: Name of the class of its enum, if there is one.
     """
-    match info:
-        case DoubleInfo() | ScaledInfo():
-            return "float"
-        case IntInfo():
-            return "int"
-        case BoolInfo():
-            return "bool"
-        case StringInfo():
-            return "str"
-        case EnumInfo():
-            return enum_class
-        case BlobInfo():
-            return "Array1D[np.uint8]"
-        case TupleInfo() | StructInfo() | MatrixInfo():
-            return "ndarray"
-        case ArrayInfo(members=members):
-            return _array_text(members, enum_class)
-        case _:
-            return "Any"
+    if isinstance(info, EnumInfo):
+        return enum_class
+    if isinstance(info, ArrayInfo):
+        return _array_text(info.members, enum_class)
+    return _DATATYPES.get(type(info), "Any")
 
 
 def _array_text(members: DataInfo, enum_class: str) -> str:
