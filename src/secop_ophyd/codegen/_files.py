@@ -19,7 +19,7 @@ from secop_ophyd.protocol import (
 )
 
 from ._literals import storable
-from ._render import CONSTANT, HEADER, render, stored
+from ._render import CONSTANT, DECLARATION, HEADER, render, stored
 from ._text import is_object
 
 try:
@@ -100,9 +100,13 @@ def class_file(
     """
     file = (Path.cwd() if path is None else Path(path)) / check_file_name(name)
     present = _read(file)
-    nodes = {} if present is None else _descriptions(file, present)
+    source = render(description)
+    if present is None or present == source:  # which takes far longer to read
+        return ClassFile(file, present, source)
+    nodes = _descriptions(file, present)
     known = nodes.get(description.equipment_id)
-    source = render({**nodes, description.equipment_id: description})
+    if nodes.keys() - {description.equipment_id}:
+        source = render({**nodes, description.equipment_id: description})
     found = () if known is None else changes(known, stored(description))
     return ClassFile(file, present, source, found)
 
@@ -170,14 +174,10 @@ def _foreign(file: Path, error: Exception) -> FileExistsError:
 def _literal(source: str) -> dict[str, Any]:
     if not source.startswith(HEADER):
         raise ValueError("its first line is another")
-    match ast.parse(source).body:
-        case [
-            *_,
-            ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value),
-        ] if name == CONSTANT:
-            reports = storable(ast.literal_eval(value))
-        case _:
-            raise ValueError(f"it does not end with {CONSTANT}")
+    _, found, text = source.rpartition(f"\n{DECLARATION}")
+    if not found:
+        raise ValueError(f"it does not end with {CONSTANT}")
+    reports = storable(ast.literal_eval(text))
     if not is_object(reports) or not all(map(is_object, reports.values())):
         raise ValueError(f"{CONSTANT} is something else")
     return reports

@@ -21,6 +21,10 @@ CONSTANT = "DESCRIPTIONS"
 
 _CONSTANT_TYPE = "dict[str, Any]"
 
+DECLARATION = f"{CONSTANT}: {_CONSTANT_TYPE} = "
+"""What is in front of the literal; no other line of a file starts with it."""
+
+
 MADE_FROM = "_made_from"
 """The attribute of the class of a node that has its key in `DESCRIPTIONS`."""
 
@@ -50,9 +54,9 @@ def render(descriptions: Mapping[str, NodeDescription] | NodeDescription) -> str
     used = names_in(_CONSTANT_TYPE).union(*(block.names for block in blocks))
     imports = import_lines(used)
     head = "\n\n".join([HEADER, *("\n".join(lines) for lines in imports)])
-    lead = f"{CONSTANT}: {_CONSTANT_TYPE} = "
     reports = {key: node.raw for key, node in nodes.items()}
-    parts = (head, body, f"{lead}{literal(reports, len(lead))}\n")
+    reports_text = literal(reports, len(DECLARATION))
+    parts = (head, body, f"{DECLARATION}{reports_text}\n")
     return "\n\n\n".join(filter(None, parts))
 
 
