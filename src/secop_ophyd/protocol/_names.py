@@ -39,6 +39,8 @@ RESERVED_PRIVATE_NAMES = frozenset(
     """.split()
 )
 
+_SPECIFIER = re.compile(r"[!-9;-~]+")
+
 
 def is_specifier(name: str) -> bool:
     """Tell whether a name can stand in a message, as that of a module or accessible.
@@ -48,7 +50,7 @@ def is_specifier(name: str) -> bool:
 
     :param name: A name as the node describes it.
     """
-    return re.fullmatch(r"[!-9;-~]+", name) is not None
+    return _SPECIFIER.fullmatch(name) is not None
 
 
 def attribute_names(
