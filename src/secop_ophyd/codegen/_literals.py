@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from ._text import WIDTH, is_list, is_object, quote, split, width
+from ._text import WIDTH, is_list, is_object, pieces, quote, width
 
 MAX_DEPTH = 64
 """How deeply a literal may be nested; Python's own parser gives up at 200."""
@@ -109,7 +109,7 @@ def _room(value: Any, room: int) -> int:
         room -= len(key)
         if isinstance(item, str):
             room -= len(item)
-        elif is_object(item):
+        elif type(item) in (dict, list):
             room = _room(item, room)
         if room < 0:
             break
@@ -122,7 +122,7 @@ def _text(text: str, room: int, indent: int) -> str:
     margin = " " * _inner(indent)
     room = WIDTH - len(margin)
     fits = len(text) <= room and width(quote(text)) <= room
-    parts = [text] if fits else split(text, room - 3)
+    parts = [text] if fits else pieces(text, room - 3)
     return _lines("(", [margin + quote(part) for part in parts], ")", indent)
 
 

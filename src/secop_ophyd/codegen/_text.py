@@ -92,7 +92,7 @@ def _docstring_body(lines: list[str]) -> str:
 
 def wrap(text: str, room: int) -> list[str]:
     """Break a text after spaces where there are some, anywhere otherwise."""
-    return [part.strip(" ") for part in split(text, room)]
+    return [part.strip(" ") for part in pieces(text, room)]
 
 
 def bracketed(lead: str, text: str, indent: int, tail: str = "") -> list[str]:
@@ -159,9 +159,9 @@ def _wrap_line(line: str, room: int) -> list[str]:
     return [start + part for part in wrap(line.strip(), room - len(start)) if part]
 
 
-def split(text: str, room: int) -> list[str]:
+def pieces(text: str, room: int) -> list[str]:
     """Break a text like `wrap`, and keep all of it."""
-    parts: list[str] = []
+    found: list[str] = []
     is_plain = _PLAIN.fullmatch(text) is not None
     start = 0
     while start < len(text):
@@ -169,9 +169,9 @@ def split(text: str, room: int) -> list[str]:
         end = max(end, start + 1)
         if end < len(text):
             end = text.rfind(" ", start, end) + 1 or end
-        parts.append(text[start:end])
+        found.append(text[start:end])
         start = end
-    return parts
+    return found
 
 
 def _fitting(text: str, start: int, room: int) -> int:

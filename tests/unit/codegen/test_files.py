@@ -39,6 +39,11 @@ def files_in(path):
 OURS = render(parse("cryo.json"))
 
 
+def with_literal(text):
+    head, marker, _ = OURS.partition("DESCRIPTIONS: dict[str, Any] = ")
+    return f"{head}{marker}{text}\n".encode()
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -50,12 +55,14 @@ OURS = render(parse("cryo.json"))
         OURS.replace("DESCRIPTIONS:", "OTHERS:").encode(),
         (OURS + "\nimport os\n").encode(),
         (OURS + "\nclass Mine:\n    pass\n").encode(),
-        OURS[: OURS.index("DESCRIPTIONS")].encode()
-        + b"DESCRIPTIONS: dict = {'a': 1}\n",
-        OURS[: OURS.index("DESCRIPTIONS")].encode() + b"DESCRIPTIONS: dict = [1]\n",
-        OURS[: OURS.index("DESCRIPTIONS")].encode()
-        + b"DESCRIPTIONS: dict = open('x')\n",
+        OURS[: OURS.index("DESCRIPTIONS")].encode() + b"DESCRIPTIONS: dict = {}\n",
         OURS[: OURS.index("DESCRIPTIONS")].encode() + b"DESCRIPTIONS: dict\n",
+        with_literal("{'a': 1}"),
+        with_literal("{1: {}}"),
+        with_literal("{'a': {'modules': ()}}"),
+        with_literal("[1]"),
+        with_literal("open('x')"),
+        with_literal(""),
         OURS[:-5].encode(),
     ],
 )
@@ -75,6 +82,16 @@ def test_code_in_a_file_is_not_run(tmp_path, cryo):
     file.write_text(f"{head}\nopen({str(mark)!r}, 'w')\n{rest}")
     write_class_file(cryo, tmp_path)
     assert not mark.exists()
+    assert file.read_text() == OURS
+
+
+def test_classes_that_were_broken_are_written_anew(tmp_path, cryo):
+    file = tmp_path / "genNodeClass.py"
+    file.write_text(OURS.replace("class ", "<<<<<<< mine\nclass "))
+    found = class_file(cryo, tmp_path)
+    assert not found.up_to_date
+    assert not found.changes
+    found.write()
     assert file.read_text() == OURS
 
 

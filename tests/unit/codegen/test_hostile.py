@@ -6,9 +6,12 @@ import keyword
 import subprocess
 import sys
 import tokenize
+from collections import OrderedDict
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -229,9 +232,29 @@ def test_what_no_literal_can_have_costs_only_itself(odd: Any):
 
 
 def test_what_is_no_json_is_refused():
-    for value in (object(), {1: 2}):
-        with pytest.raises(ValueError, match="is not JSON"):
-            render(parse_description({"equipment_id": "x", "modules": {}, "v": value}))
+    class Code(IntEnum):
+        IDLE = 100
+
+    for value in (
+        object(),
+        {1: 2},
+        (1,),
+        {1},
+        b"x",
+        Code.IDLE,
+        np.float64(1),
+        np.True_,
+    ):
+        for v in (value, [value], {"k": [1.5, value]}):
+            with pytest.raises(ValueError, match="is not JSON"):
+                render(parse_description({"equipment_id": "x", "modules": {}, "v": v}))
+
+
+def test_what_a_literal_can_have_is_not_copied():
+    for value in (HOSTILE, node("x"), 10**40, -0.0, float("inf"), [], {}, nested(64)):
+        assert storable(value) is value
+    assert storable(OrderedDict(a=[OrderedDict()])) == {"a": [{}]}
+    assert type(storable([OrderedDict()])[0]) is dict
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
