@@ -7,6 +7,7 @@ only the values of readings need a conversion.
 from __future__ import annotations
 
 import copy
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import Enum
@@ -22,8 +23,10 @@ from secop_ophyd.protocol import (
     ArrayInfo,
     BlobInfo,
     DataInfo,
+    DoubleInfo,
     EnumInfo,
     IntInfo,
+    ScaledInfo,
     StringInfo,
     StructInfo,
     TupleInfo,
@@ -165,10 +168,13 @@ class ArrayConverter(Converter):
         super().__init__(info, datatype)
         self._described = self.datakey("")
         self._dtype: Any = self._described.get("dtype_numpy")
+        self._has_floats = isinstance(info, ArrayInfo) and isinstance(
+            info.members, DoubleInfo | ScaledInfo
+        )
 
     def value(self, value: Any) -> np.ndarray[Any, Any]:
         try:
-            array = np.array(value, self._dtype)
+            array = self._array(value)
         except OverflowError:
             raise ValueError(TOO_LARGE) from None
         except ValueError:
@@ -179,6 +185,12 @@ class ArrayConverter(Converter):
         check_array(array, self._described)
         array.flags.writeable = False  # many get the same one
         return array
+
+    def _array(self, value: Any) -> np.ndarray[Any, Any]:
+        if self._has_floats:
+            # In less than half of the time, since they are not looked at twice
+            return np.frombuffer(struct.pack(f"{len(value)}d", *value))
+        return np.array(value, self._dtype)
 
 
 class StructuredConverter(Converter):
