@@ -108,8 +108,10 @@ def _peer() -> str:
         "from importlib.metadata import version\n"
         f"print(', '.join(f'{{n}} {{version(n)}}' for n in {names!r}))"
     )
+    # Without PYTHONPATH: both are called secop-ophyd
+    command = [str(PEER), "-E", "-c", code]
     try:
-        done = subprocess.run([str(PEER), "-c", code], capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
     except OSError:
         return "none"
     return done.stdout.strip() or "none"
