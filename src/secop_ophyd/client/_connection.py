@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,8 @@ class Connection(asyncio.Protocol):
     :param on_message: Called in wire order with all that tells about parameters:
         updates, replies, errors; before the request that it answers is settled.
     :param on_update: Called instead with the specifier and the data of an update,
-        which nearly all messages are; it tells whether it could do with them.
+        which nearly all messages are, and when it came, in UNIX seconds; it tells
+        whether it could do with them.
     :param on_lost: Called once at the end, with the connection and the reason.
     :param window: How many requests may be unanswered at once.
     :param max_line: The longest line to accept, in bytes.
@@ -63,7 +65,7 @@ class Connection(asyncio.Protocol):
         name: str,
         log: logging.Logger,
         on_message: Callable[[Message], None],
-        on_update: Callable[[bytes, bytes], bool],
+        on_update: Callable[[bytes, bytes, float], bool],
         on_lost: Callable[[Connection, ConnectionLost], None],
         window: int,
         max_line: int,
@@ -188,6 +190,7 @@ class Connection(asyncio.Protocol):
         except InvalidMessage as error:
             self.abort(ConnectionLost(f"{self._name}: {error}"))
             return
+        arrived = time.time()
         is_logged = self._log.isEnabledFor(logging.DEBUG)
         for line in lines:
             if self._reason:
@@ -197,7 +200,7 @@ class Connection(asyncio.Protocol):
             if line[:7] == b"update ":  # the shortest way for what comes most often
                 parts = line.split(b" ", 2)
                 if len(parts) == 3 and line[-1] != _CR:
-                    if self._on_update(parts[1], parts[2]):
+                    if self._on_update(parts[1], parts[2], arrived):
                         continue
             self._line_received(line)
 

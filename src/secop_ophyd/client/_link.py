@@ -52,11 +52,12 @@ class LinkUser(Protocol):
     def message_received(self, message: Message) -> None:
         """The node has sent something about a parameter, or of its own accord."""
 
-    def update_received(self, specifier: bytes, data: bytes) -> bool:
+    def update_received(self, specifier: bytes, data: bytes, arrived: float) -> bool:
         """The node has sent an update.
 
         :param specifier: Of the parameter.
         :param data: The JSON as it came.
+        :param arrived: When, in UNIX seconds.
         :return: Whether that was it; otherwise `message_received` is called.
         """
         ...

@@ -230,14 +230,15 @@ class Parameter:
         if self._listeners and data == self._raw and self.reading.has_node_time:
             self._raw = data
         else:
-            self.update(data)
+            self.update(data, time.time())
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes, arrived: float) -> None:
         """Take the data of an `update`.
 
         :param data: The JSON as it came.
+        :param arrived: When, in UNIX seconds.
         """
-        self._raw, self._arrived, self._is_decoded = data, time.time(), False
+        self._raw, self._arrived, self._is_decoded = data, arrived, False
         if self._listeners:
             self._notify(self.reading)
 

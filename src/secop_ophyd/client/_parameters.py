@@ -211,17 +211,18 @@ class Parameters:
         for parameter in self:
             parameter.invalidate(reason, now)
 
-    def update_received(self, specifier: bytes, data: bytes) -> bool:
+    def update_received(self, specifier: bytes, data: bytes, arrived: float) -> bool:
         """Take an update, in the shortest way.
 
         :param specifier: Of the parameter.
         :param data: The JSON as it came.
+        :param arrived: When, in UNIX seconds.
         :return: Whether it was taken; otherwise it is for `message_received`.
         """
         parameter = self._by_bytes.get(specifier)
         if parameter is None or not self._up_to_date:
             return False
-        parameter.update(data)
+        parameter.update(data, arrived)
         return True
 
     def message_received(self, message: Message) -> None:
@@ -234,7 +235,7 @@ class Parameters:
         match message.action:
             case "update":
                 if parameter := self._find(message.specifier):
-                    parameter.update(message.data)
+                    parameter.update(message.data, time.time())
             case "reply" | "changed":
                 if parameter := self._find(message.specifier):
                     parameter.answer(message.data)
