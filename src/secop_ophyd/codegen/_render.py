@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from secop_ophyd.protocol import NodeDescription, parse_description
 
-from ._classes import ModuleClass, NodeClass, node_classes
+from ._classes import NodeClass, node_classes
 from ._imports import ALIASES, IMPORTED_NAMES, import_lines, names_in
 from ._literals import literal, storable
 from ._names import ClassNames, module_names
@@ -84,6 +84,14 @@ def _stored(key: str, description: NodeDescription) -> NodeDescription:
 
 def _node_blocks(node: NodeClass, names: ClassNames) -> list[Block]:
     attributes = module_names(node.description)
+    classes = {c.name: c for c in node.modules.values()}
+    common = {name: c.common(lambda m: m.description) for name, c in classes.items()}
+
+    def about(name: str) -> str:
+        """Return the description of a module, if it is not that of its class."""
+        text = node.description.modules[name].description
+        return text if text != common[node.modules[name].name] else ""
+
     *others, block = class_blocks(
         names,
         node.name,
@@ -91,7 +99,7 @@ def _node_blocks(node: NodeClass, names: ClassNames) -> list[Block]:
         node.description.description,
         {
             "Module Devices": [
-                Line(attribute, node.modules[name].name, _about(node, name))
+                Line(attribute, node.modules[name].name, about(name))
                 for name, attribute in attributes.modules.items()
             ],
             "Node Properties": [
@@ -107,10 +115,3 @@ def _node_blocks(node: NodeClass, names: ClassNames) -> list[Block]:
     key = f"{lead}{literal(node.key, len(lead), 4)}".split("\n")
     lines = [*block.lines, "", f"    # Its key in {CONSTANT}", *key]
     return [*others, Block(lines, block.names)]
-
-
-def _about(node: NodeClass, name: str) -> str:
-    """Return the description of a module, if it is not that of its class."""
-    module_class: ModuleClass = node.modules[name]
-    text = node.description.modules[name].description
-    return text if text != module_class.common(lambda m: m.description) else ""
