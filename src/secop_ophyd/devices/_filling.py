@@ -81,7 +81,8 @@ def _check_kind(child: Device | None, kind: type[Device]) -> None:
 def _child(device: Device, attribute: str) -> Device | None:
     """Return a child; to look through all of them takes long if there are many."""
     child = vars(device).get(attribute)
-    return child if isinstance(child, Device) else None
+    # That something is no device takes long to find out
+    return child if child is not None and isinstance(child, Device) else None
 
 
 class FillingConnector(DeviceConnector):
