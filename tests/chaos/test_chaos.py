@@ -129,9 +129,9 @@ async def test_a_client_that_mixes_parameters_up_is_found(monkeypatch):
     update = Parameter.update
     last: list[bytes] = []
 
-    def mixed(self: Parameter, data: bytes) -> None:
+    def mixed(self: Parameter, data: bytes, arrived: float) -> None:
         last.append(data)
-        update(self, last[-2] if len(last) % 20 == 0 else data)
+        update(self, last[-2] if len(last) % 20 == 0 else data, arrived)
 
     monkeypatch.setattr(Parameter, "update", mixed)
     assert any("was never sent" in text for text in await outcome(range(8)))
