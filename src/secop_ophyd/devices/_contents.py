@@ -115,15 +115,17 @@ class Item:
         return self.signal.source.startswith("mock+")
 
     async def read(self) -> dict[str, Reading[Any]]:
-        if not self.is_mock:
-            return self.spread(await self.backend.origin.get())  # type: ignore[arg-type]
+        reading: Any
         try:
-            (reading,) = (await self.signal.read()).values()
+            if self.is_mock:
+                (reading,) = (await self.signal.read()).values()
+            else:
+                reading = await self.backend.origin.get()
         except SecopError as error:
             if not self._becomes_nan(error):
                 raise
             failed_at = self.backend.origin.failed_at
-            reading: Any = SignalReading.without_value(error, failed_at)
+            reading = SignalReading.without_value(error, failed_at)
         return self.spread(reading)
 
     async def describe(self) -> dict[str, DataKey]:

@@ -255,6 +255,17 @@ async def test_nan_has_the_time_of_the_error(serve, connect):
     assert (await node.m.read())["node-m"]["timestamp"] == 1234.0
 
 
+async def test_nan_if_the_node_has_to_be_asked(serve, connect):
+    fake = await serve(report(m=readable()))
+    fake.reply_raw("activate", b'error_activate  ["NotImplemented","no",{}]\n')
+    fake.set_error("m:value", "HardwareError", "x", {"t": 1234.0})
+    node = await connect(fake, options=AS_NAN)
+    for found in await node.m.read(), await node.read():
+        assert np.isnan(found["node-m"]["value"])
+        assert found["node-m"]["timestamp"] == 1234.0
+    assert "read m:value" in fake.requests
+
+
 async def test_only_what_the_node_reports_becomes_nan(serve, connect):
     fake = await serve(report(m=readable()))
     node = await connect(fake, options=AS_NAN)
