@@ -44,7 +44,7 @@ help:
 	@echo "make fuzz    half a million damaged messages, 10 minutes"
 	@echo "make soak-connection  10 000 values each second and 50 losses, 10 minutes"
 	@echo "make reliability      the figures of these three, 20 minutes"
-	@echo "make bench   how fast it is, beside others: about an hour, needs a C compiler"
+	@echo "make bench   how fast it is, beside others: about 40 minutes, needs a C compiler"
 	@echo "make bench-quick  in a minute, whether it is much slower than it was"
 	@echo "make lint    style, types and layers"
 	@echo "make format  put the code into the common style"

@@ -16,6 +16,9 @@ from .sides import OURS, SIDES, Side
 
 Action = Callable[["Run"], Any]
 WORKLOADS: dict[str, Workload] = {}
+WARM_UP = 0.2
+"""For how long to do something before it is measured, in seconds: a processor that has
+had nothing to do is slow for a while."""
 
 
 @dataclass(frozen=True)
@@ -191,9 +194,10 @@ class Run:
         :param count: How often.
         :param right: Whether the result of an action is right.
         """
-        for i in range(count // 10):
-            self.check(right(result := await action(i)), result)
         gc.collect()
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < WARM_UP:
+            self.check(right(result := await action(0)), result)
         times: list[float] = []
         with Stopwatch() as watch:
             for i in range(count):
