@@ -91,6 +91,13 @@ class SECoPNodeDevice(StandardReadable, Triggerable, Helpful):
         self.connected, connector.held.tell_connected = soft_signal_r_and_setter(bool)
         super().__init__(connector.given_name, connector)
 
+    def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
+        if child_name_separator:
+            self._connector.separator = child_name_separator
+        # ophyd-async names all children again for each one that is added
+        if not (self._connector.names_children and name == self.name):
+            super().set_name(name, child_name_separator=child_name_separator)
+
     async def connect(
         self,
         mock: bool | DeviceMock[Any] = False,

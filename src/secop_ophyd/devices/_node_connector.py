@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Generator
 from typing import Any
 
 from ophyd_async.core import (
@@ -79,6 +77,10 @@ class NodeConnector(FillingConnector):
         self._odd: tuple[Problem, ...] = ()
         self.forced = False
         self.given_up = False
+        self.names_children = False
+        """Whether it names the children that it adds."""
+        self.separator = "-"
+        """What is between the name of the device and that of a child."""
         self.held = HeldClient(address, options, loglevel, logdir)
         self._prefix = prefix
         self._name = name
@@ -158,29 +160,23 @@ class NodeConnector(FillingConnector):
     async def _make_devices(self, device: Device, client: SecopClient) -> None:
         place = str(self.address)
         stale = check_made_from(type(device), client.description, place)
+        given = device.name
+        name = device_name(
+            self._prefix + (self._name or client.description.equipment_id or place)
+        )
         with no_collection():
-            with self._unnamed(device):
+            try:
+                if given != name:
+                    device.set_name(name)
                 problems = await in_pieces(self._fill(device, client))
-            equipment_id = client.description.equipment_id or place
-            device.set_name(device_name(self._prefix + (self._name or equipment_id)))
+            except BaseException:
+                if given != name:
+                    device.set_name(given)
+                raise
+            finally:
+                self.names_children = False
             self._report(problems + await in_pieces(self._long_keys()))
         self._report_changes(device, stale)
-
-    @contextlib.contextmanager
-    def _unnamed(self, device: Device) -> Generator[None, None, None]:
-        """Let a device that gets its modules have no name; it gets one afterwards.
-
-        With a name, all modules would be named again for each one that is added.
-        """
-        given = "" if self._parts.modules else device.name
-        if given:
-            device.set_name("")
-        try:
-            yield
-        except BaseException:
-            if given:
-                device.set_name(given)
-            raise
 
     def _fill(self, device: Device, client: SecopClient) -> Pieces[list[Problem]]:
         description = client.description
@@ -195,6 +191,7 @@ class NodeConnector(FillingConnector):
             self._has_parts = True
         self._made_for, self._compared = description, None
         self._bound.clear()
+        self.names_children = True
         for name, child in self._parts.modules.items():
             if name not in description.modules:
                 child.connector.empty()
@@ -222,6 +219,7 @@ class NodeConnector(FillingConnector):
                     timestamp,
                     problems,
                 )
+            self._give_name(device, attribute, child)
         items = self.bind_properties(
             device,
             uri,
@@ -233,7 +231,16 @@ class NodeConnector(FillingConnector):
         )
         self.check_filled(device, f"node {self.address}")
         self.contents(device, is_module=False).items = items
+        for attribute, child in device.children():
+            self._give_name(device, attribute, child)
         return problems
+
+    def _give_name(self, device: Device, attribute: str, child: Device) -> None:
+        if not child.name:
+            child.set_name(
+                f"{device.name}{self.separator}{attribute}",
+                child_name_separator=self.separator,
+            )
 
     def _bind_module(
         self,

@@ -545,6 +545,17 @@ async def test_another_description_while_devices_are_made(serve, monkeypatch):
     await node.disconnect()
 
 
+async def test_another_separator_of_names(fake):
+    node = SECoPNodeDevice(fake.uri, name="lab")
+    node.set_name("lab", child_name_separator="_")
+    await node.connect()
+    names = node.t.name, node.t.value.name, node.t.ramp.name, node.connected.name
+    assert names == ("lab_t", "lab_t", "lab_t_ramp", "lab_connected")
+    node.set_name("lab", child_name_separator="-")
+    assert node.t.ramp.name == "lab-t-ramp"
+    await node.disconnect()
+
+
 async def test_a_name_outlives_a_node_that_does_not_fit(fake):
     class Wrong(SECoPNodeDevice):
         missing: SECoPReadableDevice

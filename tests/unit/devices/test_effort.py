@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bluesky.protocols import WritesExternalAssets, WritesStreamAssets
 
-from secop_ophyd.devices import _converters
+from secop_ophyd.devices import SECoPBaseDevice, _converters
 
 MODULES = 20
 
@@ -103,3 +103,22 @@ async def test_a_signal_has_one_listener_however_many_it_tells(serve, connect):
     for listener in listeners:
         device.m3.a.clear_sub(listener)
     assert parameter.listeners == 0
+
+
+async def test_each_module_is_named_once(serve, connect, monkeypatch):
+    named: list[str] = []
+    set_name = SECoPBaseDevice.set_name
+
+    def counted(device: Any, name: str, **options: Any) -> None:
+        named.append(name)
+        set_name(device, name, **options)
+
+    monkeypatch.setattr(SECoPBaseDevice, "set_name", counted)
+    device = await connect(await serve(structure()))
+    modules = [c.name for _, c in device.children() if isinstance(c, SECoPBaseDevice)]
+    assert len(modules) > 3
+    assert sorted(named) == sorted(modules)
+    device.set_name("other")  # and as often as somebody wants it to be another name
+    device.set_name("other")
+    assert len(named) == 3 * len(modules)
+    assert device.m0.a.name == "other-m0-a"
