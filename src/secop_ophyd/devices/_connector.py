@@ -23,7 +23,7 @@ from secop_ophyd.protocol import (
 )
 
 from ._contents import Item
-from ._filling import FillingConnector, must_fit
+from ._filling import FillingConnector, MustFit
 from ._module_info import ModuleInfo
 from ._options import ModuleOptions
 from ._sources import ParameterSource, Source
@@ -86,7 +86,7 @@ class ModuleConnector(FillingConnector):
         items: list[Item] = []
         for name, parameter in info.description.parameters.items():
             attribute = names.parameters[name]
-            with must_fit(device, attribute, parameter.specifier):
+            with MustFit(device, attribute, parameter.specifier):
                 items.append(
                     self._bind_parameter(device, attribute, parameter, read_only)
                 )
@@ -95,7 +95,7 @@ class ModuleConnector(FillingConnector):
             problems.append(Problem(info.name, name, text))
         for name, command in info.description.commands.items():
             attribute = names.commands[name]
-            with must_fit(device, attribute, command.specifier):
+            with MustFit(device, attribute, command.specifier):
                 backend = self.bind_command(device, attribute, command)
                 backend.bind(info, command, read_only)
         items += self.bind_properties(

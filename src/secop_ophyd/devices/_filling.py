@@ -40,7 +40,7 @@ from ._sources import PropertySource, Source
 _Format = StandardReadableFormat
 
 
-class must_fit:  # noqa: N801, as contextlib.suppress, and faster than a generator
+class MustFit:
     """Say where an annotation does not fit, and what to do about it.
 
     :param device: The device that has the annotation.
@@ -360,7 +360,7 @@ class FillingConnector(DeviceConnector):
                     note(name, f"{made.misfit}; generate the class anew")
                 return made
 
-            with must_fit(device, attribute, f"{uri}/{name}"):
+            with MustFit(device, attribute, f"{uri}/{name}"):
                 items.append(
                     self.bind_signal(
                         device, attribute, SignalR, source, _Format.CONFIG_SIGNAL

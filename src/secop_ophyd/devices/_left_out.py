@@ -64,9 +64,11 @@ class NodeParts(AsyncReadable, AsyncConfigurable, AsyncStageable, HasHints):
 
     async def decide(self) -> None:
         """Leave out those that have no value now."""
-        modules = self.modules.values()
-        found = await asyncio.gather(*(m.connector.find_unreadable() for m in modules))
-        pairs = zip(self.modules, found, strict=True)
+        modules = dict(self.modules)  # it may be connected anew meanwhile
+        found = await asyncio.gather(
+            *(module.connector.find_unreadable() for module in modules.values())
+        )
+        pairs = zip(modules, found, strict=True)
         self.missing = {name: reason for name, reason in pairs if reason is not None}
 
     async def read(self) -> dict[str, Reading[Any]]:

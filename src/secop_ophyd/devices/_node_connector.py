@@ -39,7 +39,7 @@ from secop_ophyd.protocol import (
 from ._classes import MODULE_CLASSES
 from ._connector import ModuleConnector
 from ._contents import READ
-from ._filling import FillingConnector, must_fit
+from ._filling import FillingConnector, MustFit
 from ._held_client import HeldClient
 from ._left_out import NodeParts
 from ._made_from import ADVICE, check_made_from, in_one_line, made_from
@@ -165,16 +165,16 @@ class NodeConnector(FillingConnector):
             self._prefix + (self._name or client.description.equipment_id or place)
         )
         with no_collection():
+            if given != name:
+                device.set_name(name)
+            self.names_children = True
             try:
-                if given != name:
-                    device.set_name(name)
                 problems = await in_pieces(self._fill(device, client))
             except BaseException:
-                if given != name:
-                    device.set_name(given)
-                raise
-            finally:
                 self.names_children = False
+                device.set_name(given)  # with what it has got so far
+                raise
+            self.names_children = False
             self._report(problems + await in_pieces(self._long_keys()))
         self._report_changes(device, stale)
 
@@ -191,7 +191,6 @@ class NodeConnector(FillingConnector):
             self._has_parts = True
         self._made_for, self._compared = description, None
         self._bound.clear()
-        self.names_children = True
         for name, child in self._parts.modules.items():
             if name not in description.modules:
                 child.connector.empty()
@@ -205,7 +204,7 @@ class NodeConnector(FillingConnector):
                     "devices were made, connect it again"
                 )
             attribute = names.modules[name]
-            with must_fit(device, attribute, name):
+            with MustFit(device, attribute, name):
                 child = self._bind_module(
                     device, attribute, description, module, problems
                 )

@@ -565,6 +565,8 @@ async def test_a_name_outlives_a_node_that_does_not_fit(fake):
         await node.connect()
     assert node.name == "lab"
     assert node.missing.name == "lab-missing"
+    assert node.t.name == "lab-t"
+    assert node.t.ramp.name == "lab-t-ramp"
 
 
 class Added(Device):

@@ -30,7 +30,9 @@ class Changed(SECoPReadableDevice):
 
     async def read(self) -> dict[str, Reading[Any]]:
         found = await super().read()
-        return {k: {**r, "timestamp": 1.0} for k, r in found.items()}  # type: ignore[misc]
+        for reading in found.values():
+            reading["timestamp"] = 1.0
+        return found
 
 
 class Node(SECoPNodeDevice):
