@@ -19,7 +19,6 @@ from ophyd_async.core import (
     AsyncStageable,
     AsyncStatus,
     Callback,
-    StandardReadable,
     merge_gathered_dicts,
 )
 
@@ -262,13 +261,13 @@ class OwnReadings(AsyncReadable, AsyncConfigurable, AsyncStageable, HasHints):
         return await SECoPBaseDevice.read(self._device)
 
     async def describe(self) -> dict[str, DataKey]:
-        return await StandardReadable.describe(self._device)
+        return await SECoPBaseDevice.describe(self._device)
 
     async def read_configuration(self) -> dict[str, Reading[Any]]:
-        return await StandardReadable.read_configuration(self._device)
+        return await SECoPBaseDevice.read_configuration(self._device)
 
     async def describe_configuration(self) -> dict[str, DataKey]:
-        return await StandardReadable.describe_configuration(self._device)
+        return await SECoPBaseDevice.describe_configuration(self._device)
 
     def stage(self) -> AsyncStatus[None]:
         return self._device.stage()
@@ -278,4 +277,4 @@ class OwnReadings(AsyncReadable, AsyncConfigurable, AsyncStageable, HasHints):
 
     @property
     def hints(self) -> Hints:
-        return StandardReadable.hints.__get__(self._device)
+        return SECoPBaseDevice.hints.__get__(self._device)

@@ -87,28 +87,27 @@ async def test_nobody_sees_half_of_a_change(node, connect, always):
     assert client.parameter("more", "p4")
 
 
-async def test_a_saved_description_while_the_node_describes_itself(node, always):
+@pytest.mark.parametrize("moment", range(6))  # three modules, read and made
+async def test_a_saved_description_while_the_node_describes_itself(
+    node, always, monkeypatch, moment
+):
     client = SecopClient(node.uri)
     saved = parse_description(structure())
-    connecting = asyncio.ensure_future(client.connect())
+    pieces = 0
 
-    async def expect_it():
-        while client.description.raw is None:
-            if asked.is_set():
+    class Asyncio:
+        @staticmethod
+        async def sleep(_):
+            nonlocal pieces
+            if pieces == moment:
                 client.expect(saved)
-            await asyncio.sleep(0)
+                assert client.description is saved
+            pieces += 1
 
-    asked = asyncio.Event()
-    made = client._parameters._made_for  # noqa: SLF001
-
-    def made_for(description):
-        asked.set()
-        return made(description)
-
-    client._parameters._made_for = made_for  # noqa: SLF001
-    await asyncio.gather(connecting, expect_it())
+    monkeypatch.setattr(_pieces, "asyncio", Asyncio)
+    await client.connect()
     # What was expected is what is there, and nothing of it has been given up
-    assert client.description.raw is not saved.raw
+    assert client.description is not saved
     value = client.parameter("m", "value")
     assert (await client.read("m", "value")).value == value.reading.value == 0
     await client.close()
@@ -116,18 +115,19 @@ async def test_a_saved_description_while_the_node_describes_itself(node, always)
 
 async def test_a_loss_while_the_node_describes_itself(node, always, monkeypatch):
     client = SecopClient(node.uri)
-    reading = asyncio.Event()
+    reading, lost = asyncio.Event(), asyncio.Event()
 
     class Asyncio:
         @staticmethod
         async def sleep(_):
             reading.set()
-            await asyncio.sleep(0.01)
+            await lost.wait()
 
     monkeypatch.setattr(_pieces, "asyncio", Asyncio)
     connecting = asyncio.ensure_future(client.connect())
     await reading.wait()
     await node.drop_connections(reset=True)
+    lost.set()
     with pytest.raises(CannotConnect, match="the connection was lost"):
         await connecting
     assert client.state is ConnectionState.DISCONNECTED
